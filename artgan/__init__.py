@@ -1,0 +1,64 @@
+"""artgan: from a messy folder of pictures to finished generative art.
+
+    >>> import artgan
+    >>> artgan.train("paintings", preset="studio64", minutes=10)
+    >>> artgan.sample(seeds="0-15", out="sheet.png")
+
+Every command of the command line is a function here, with the same words. Importing this module is cheap: torch is
+imported when the first function is used.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_LAZY = {
+    "ArtganError": "artgan.errors",
+    "Engine": "artgan.engine.device",
+    "LoadedGenerator": "artgan.latent.generator",
+    "SampleResult": "artgan.latent.sample",
+    "Settings": "artgan.config",
+    "TrainResult": "artgan.training.train",
+    "diagnose": "artgan.engine.doctor",
+    "list_presets": "artgan.config",
+    "list_runs": "artgan.engine.storage",
+    "load": "artgan.latent.generator",
+    "paint": "artgan.data.painters",
+    "paint_collection": "artgan.data.painters",
+    "resume": "artgan.training.train",
+    "sample": "artgan.latent.sample",
+    "train": "artgan.training.train",
+}
+
+__all__ = [*_LAZY, "__version__"]  # noqa: PLE0604 - the names are literal above
+
+if TYPE_CHECKING:
+    from artgan.config import Settings as Settings
+    from artgan.config import list_presets as list_presets
+    from artgan.data.painters import paint as paint
+    from artgan.data.painters import paint_collection as paint_collection
+    from artgan.engine.device import Engine as Engine
+    from artgan.engine.doctor import diagnose as diagnose
+    from artgan.engine.storage import list_runs as list_runs
+    from artgan.errors import ArtganError as ArtganError
+    from artgan.latent.generator import LoadedGenerator as LoadedGenerator
+    from artgan.latent.generator import load as load
+    from artgan.latent.sample import SampleResult as SampleResult
+    from artgan.latent.sample import sample as sample
+    from artgan.training.train import TrainResult as TrainResult
+    from artgan.training.train import resume as resume
+    from artgan.training.train import train as train
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used (PEP 562)."""
+    if name not in _LAZY:
+        raise AttributeError(f"module 'artgan' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_LAZY[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

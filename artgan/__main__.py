@@ -1,0 +1,5 @@
+"""`python -m artgan` is `artgan`."""
+
+from artgan.cli.main import main
+
+main()

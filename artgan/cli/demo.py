@@ -1,0 +1,55 @@
+"""`artgan demo`: the main job on pictures that artgan paints itself."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from artgan.cli.screen import give, say, stop_signals
+
+COUNT, SIZE = 1600, 64
+
+
+def demo(
+    folder: Annotated[Path, typer.Argument(help="Where everything goes.")] = Path("artgan-demo"),
+    minutes: Annotated[float, typer.Option(help="How long to train.")] = 2.0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the paintings and of the training.")] = 0,
+) -> None:
+    """Paint a small collection, train a GAN on it for two minutes, and draw new pictures.
+
+    Example: artgan demo
+    """
+    from tqdm import tqdm
+
+    from artgan.cli.progress import TrainingScreen
+    from artgan.data.painters import SCHOOLS, paint_collection
+    from artgan.errors import Interrupted
+    from artgan.latent.sample import sample
+    from artgan.training.train import train
+
+    paintings, runs_dir = folder / "paintings", folder / "runs"
+    say(f"1. Painting {COUNT} pictures of {len(SCHOOLS)} schools into {paintings}: {', '.join(SCHOOLS)}.")
+    with tqdm(total=COUNT, desc="Painting", unit="picture", disable=None) as bar:
+        paint_collection(paintings, COUNT, SIZE, seed, on_picture=lambda done, total: bar.update(done - bar.n))
+    say(f"2. Training a conditional GAN on them for {minutes:g} minutes.")
+    with stop_signals() as should_stop, TrainingScreen(minutes) as screen:
+        result = train(
+            paintings,
+            preset="demo",
+            minutes=minutes,
+            seed=seed,
+            runs_dir=runs_dir,
+            on_event=screen,
+            should_stop=should_stop,
+        )
+    if result.ending == "asked":
+        raise Interrupted(f"Stopped at {result.nimg / 1000:.1f} kimg; saved.", f"Go on with: artgan demo {folder}")
+    say("3. Drawing new pictures: one row per school, one column per seed.")
+    sheet = sample(result.run, seeds="0-9", out=folder / "samples.png", overwrite=True).files[0]
+    say(f"   Training pictures: {result.run / 'reals.png'}")
+    say(f"   New pictures:      {sheet}", "green")
+    say("With your own pictures:")
+    say("   artgan train ./paintings --minutes 10    trains on a folder; the same command again goes on")
+    say("   artgan sample --seeds 0-15 -o sheet.png  draws from the latest run")
+    say("   artgan presets list                      shows other ways to train")
+    give(str(sheet))

@@ -1,0 +1,101 @@
+"""The `artgan` program: its commands, and the one place where errors become sentences and exit codes."""
+
+import sys
+import time
+import traceback
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+import artgan
+from artgan.cli import cache, demo, doctor, presets, runs, sample, train
+from artgan.cli.screen import say
+from artgan.errors import ArtganError
+
+_debug = False
+
+
+class ArtganGroup(TyperGroup):
+    """Renders an ArtganError as one sentence and one hint, and exits with its code."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run a command."""
+        try:
+            return super().invoke(ctx)
+        except ArtganError as error:
+            if _debug:
+                traceback.print_exc()
+            say(error.message, "yellow" if error.exit_code == 130 else "bold red")
+            say(error.hint)
+            raise typer.Exit(error.exit_code) from error
+        except KeyboardInterrupt as error:
+            say("Stopped at once. What was saved before is whole.", "yellow")
+            raise typer.Exit(130) from error
+
+
+app = typer.Typer(
+    cls=ArtganGroup,
+    name="artgan",
+    help="From a folder of pictures to finished generative art: on a laptop, a Mac or a GPU, with no network.",
+    epilog="Start with: artgan demo",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        print(f"artgan {artgan.__version__}")  # noqa: T201
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Hold the options that stand before the command."""
+    global _debug  # noqa: PLW0603 - one process runs one command
+    _debug = debug
+
+
+app.command("demo")(demo.demo)
+app.command("train")(train.train)
+app.command("resume")(train.resume)
+app.command("sample")(sample.sample)
+app.command("runs")(runs.runs)
+app.add_typer(presets.app, name="presets")
+app.add_typer(cache.app, name="cache")
+app.command("doctor")(doctor.doctor)
+
+
+def main() -> None:
+    """Run the program; a bug ends with exit code 1 and a log."""
+    try:
+        app()
+    except Exception:
+        if _debug:
+            raise
+        say("artgan made a mistake of its own (a bug).", "bold red")
+        say(f"The log is {_write_log()}; please send it along with a report. `artgan --debug ...` shows it here.")
+        sys.exit(1)
+
+
+def _write_log() -> str:
+    import platformdirs
+
+    from artgan.engine.storage import atomic_write
+
+    path = platformdirs.user_log_path("artgan") / f"bug-{time.strftime('%Y%m%d-%H%M%S')}.log"
+    text = f"artgan {artgan.__version__}\n{sys.argv}\n\n{traceback.format_exc()}"
+    try:
+        atomic_write(path, text)
+    except ArtganError:
+        sys.stderr.write(text)  # nowhere to write: better here than lost
+        return "above"
+    return str(path)

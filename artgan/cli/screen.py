@@ -1,0 +1,99 @@
+"""What the user sees: sentences and bars on stderr, results on stdout. User text is never read as markup."""
+
+import contextlib
+import dataclasses
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+
+def say(text: str, style: str = "") -> None:
+    """One line on stderr."""
+    Console(stderr=True, soft_wrap=True).print(Text(text, style))
+
+
+def give(text: str) -> None:
+    """One line of the result, on stdout."""
+    Console(soft_wrap=True).print(Text(text))
+
+
+def give_json(value: Any) -> None:
+    """The result as JSON, alone on stdout."""
+    sys.stdout.write(json.dumps(value, indent=2, default=_plain, ensure_ascii=False) + "\n")
+
+
+def _plain(value: object) -> object:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return dataclasses.asdict(value)
+    if isinstance(value, Path):
+        return str(value)
+    raise TypeError(f"{type(value).__name__} has no JSON form")
+
+
+def give_table(columns: list[str], rows: list[list[str]]) -> None:
+    """A table of the result, on stdout."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    Console().print(table)
+
+
+@contextlib.contextmanager
+def stop_signals() -> Iterator[Callable[[], bool]]:
+    """Yield a function that says whether Ctrl-C or SIGTERM came; the second one stops at once."""
+    asked = False
+
+    def handler(number: int, frame: FrameType | None) -> None:
+        nonlocal asked
+        if asked:
+            raise KeyboardInterrupt
+        asked = True
+        # Not through Console or tqdm: a signal may come while they hold their locks.
+        os.write(2, b"\nStopping: finishing this step and saving. Ctrl-C again stops at once.\n")
+
+    before = {number: signal.signal(number, handler) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield lambda: asked
+    finally:
+        for number, old in before.items():
+            signal.signal(number, old)
+
+
+@contextlib.contextmanager
+def quiet_native_code() -> Iterator[None]:
+    """Send what C libraries write to file descriptor 2 (libtiff's complaints about odd files) to nowhere.
+
+    Python's own sys.stderr goes on working, on a copy of the descriptor.
+    """
+    sys.stderr.flush()
+    copy, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    ours, theirs = os.fdopen(os.dup(2), "w", buffering=1, encoding=sys.stderr.encoding, errors="replace"), sys.stderr
+    os.dup2(nowhere, 2)
+    sys.stderr = ours
+    try:
+        yield
+    finally:
+        ours.flush()
+        sys.stderr = theirs
+        os.dup2(copy, 2)
+        for handle in (copy, nowhere):
+            os.close(handle)
+        ours.close()
+
+
+def clock(seconds: float) -> str:
+    """Seconds as 1:05 or 2:03:04."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

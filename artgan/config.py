@@ -1,0 +1,320 @@
+"""Settings: frozen, validated, written to and read from TOML. Presets are files of these.
+
+Order of precedence: defaults < preset < `--set section.key=value` < flag. This module knows nothing of torch.
+"""
+
+import difflib
+import re
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple
+
+import tomli_w
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from artgan.errors import ArtganError, SettingError, UsageError
+
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Momentum = Annotated[float, Field(ge=0, lt=1)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class Section(BaseModel):
+    """A group of settings: frozen, and closed to names it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class EngineSettings(Section):
+    """Where the arithmetic happens. May change when a run is resumed."""
+
+    device: str = Field("auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$", description="auto, cpu, cuda, cuda:1 or mps")
+    precision: Literal["auto", "float32", "bf16"] = Field("auto", description="number format of the heavy arithmetic")
+    deterministic: bool = Field(False, description="refuse operations whose results vary between GPU runs")
+
+
+class DataSettings(Section):
+    """How pictures become training examples."""
+
+    resolution: int = Field(64, ge=8, le=1024, description="side of the square training picture, pixels")
+    shape: str = Field("", pattern=r"^(|\d+x\d+)$", description="WIDTHxHEIGHT for pictures that are not square")
+    channels: Literal["rgb", "rgba", "grey"] = Field("rgb", description="keep alpha (rgba) or train in grey")
+    crop: Literal["center", "random"] = Field("center", description="where the first crop of a picture is taken")
+    crops: int = Field(1, ge=1, le=1000, description="crops per picture, at several scales; for few large pictures")
+    labels: str = Field("auto", description="auto (class folders), none, or a CSV or JSON file of file,label")
+    balanced: bool = Field(False, description="show every class equally often")
+    mirror: bool = Field(False, description="flip half of the pictures left to right")
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of a training picture, pixels."""
+        if not self.shape:
+            return self.resolution, self.resolution
+        width, height = self.shape.split("x")
+        return int(width), int(height)
+
+
+class ModelSettings(Section):
+    """The two networks."""
+
+    name: Literal["dcgan", "mlp"] = Field("dcgan", description="dcgan (convolutions) or mlp (fully connected)")
+    z_dim: int = Field(128, ge=1, le=4096, description="numbers in a latent")
+    base_channels: int = Field(64, ge=4, le=512, description="channels at the highest resolution")
+    max_channels: int = Field(512, ge=4, le=2048, description="channels are never more than this")
+    embed_dim: int = Field(32, ge=1, le=1024, description="numbers that stand for a class beside the latent")
+    d_norm: Literal["batch", "none", "spectral"] = Field("none", description="normalisation in the discriminator")
+
+
+class TrainSettings(Section):
+    """Loss, optimisers and length."""
+
+    loss: Literal["minimax", "bce", "lsgan", "wgan", "wgan-gp", "hinge", "rpgan"] = Field("rpgan", description="loss")
+    optimizer: Literal["adam", "rmsprop"] = Field("adam", description="adam, or rmsprop as in the WGAN paper")
+    g_lr: Positive = Field(2e-4, description="learning rate of the generator")
+    d_lr: Positive = Field(2e-4, description="learning rate of the discriminator")
+    beta1: Momentum = Field(0.5, description="Adam: memory of the gradient")
+    beta2: Momentum = Field(0.99, description="Adam: memory of the squared gradient")
+    batch: int = Field(64, ge=2, le=4096, description="pictures per step")
+    d_steps: int = Field(1, ge=1, le=100, description="discriminator steps per generator step")
+    r1_gamma: NotNegative = Field(1.0, description="strength of the R1 penalty on real pictures; 0 is off")
+    r2_gamma: NotNegative = Field(0.0, description="strength of the R2 penalty on generated pictures; 0 is off")
+    penalty_interval: int = Field(8, ge=1, le=1000, description="steps between R1 and R2 penalties (lazy)")
+    gp_lambda: NotNegative = Field(10.0, description="wgan-gp: strength of the gradient penalty")
+    clip: Positive = Field(0.01, description="wgan: weights of the critic are clipped to this")
+    ema_kimg: NotNegative = Field(10.0, description="half-life of the averaged generator, thousands of pictures")
+    total_kimg: Positive = Field(1000.0, description="thousands of real pictures to show in all")
+    seed: int = Field(0, ge=0, lt=2**63, description="seed of every random stream of the run")
+
+
+class AugmentSettings(Section):
+    """What the discriminator sees instead of the bare pictures."""
+
+    policy: tuple[Literal["color", "translation", "cutout"], ...] = Field(
+        (), description="DiffAugment on reals and fakes, for small sets: any of color, translation, cutout"
+    )
+
+
+class SnapshotSettings(Section):
+    """When to look and when to save. May change when a run is resumed."""
+
+    preview_kimg: Positive = Field(20.0, description="longest distance between previews, thousands of pictures")
+    checkpoint_kimg: Positive = Field(100.0, description="distance between checkpoints, thousands of pictures")
+    checkpoint_minutes: Positive = Field(5.0, description="longest time between checkpoints, minutes")
+    stats_kimg: Positive = Field(1.0, description="distance between lines of stats.jsonl, thousands of pictures")
+
+
+class Settings(Section):
+    """All settings of a training run."""
+
+    engine: EngineSettings = EngineSettings()
+    data: DataSettings = DataSettings()
+    model: ModelSettings = ModelSettings()
+    train: TrainSettings = TrainSettings()
+    augment: AugmentSettings = AugmentSettings()
+    snapshot: SnapshotSettings = SnapshotSettings()
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> "Settings":
+        if self.train.loss == "wgan-gp" and self.model.d_norm == "batch":
+            # Gulrajani et al. 2017, section 4: the penalty is per picture, batch norm ties pictures together.
+            raise SettingError(
+                "train.loss wgan-gp does not work with model.d_norm batch.", 'Use --set model.d_norm="none".'
+            )
+        width, height = self.data.size
+        if not 8 <= min(width, height) <= max(width, height) <= 1024:
+            raise SettingError(f"data.shape {width}x{height} is outside 8 to 1024 pixels.", "Try 96x64.")
+        if self.model.name == "dcgan":
+            base_grid(width, height)
+        return self
+
+
+# What may differ between a run's saved settings and the settings it is resumed with.
+MAY_CHANGE = re.compile(r"engine\..*|snapshot\..*|train\.total_kimg")
+
+
+def base_grid(width: int, height: int) -> tuple[int, int, int]:
+    """The smallest grid of a convolutional network for a picture, and how often it is doubled.
+
+    Returns:
+        (grid width, grid height, doublings): width = grid width * 2**doublings, and likewise the height. The shorter
+        side of the grid is 3 to 5 cells (a 64 px picture starts from 4 x 4), the longer at most 16.
+
+    Raises:
+        SettingError: no such grid exists; the hint names the nearest size that has one.
+    """
+    grids = [(2**doublings, doublings) for doublings in range(8, 0, -1)]
+    for cell, doublings in grids:
+        grid = (width // cell, height // cell)
+        if width % cell == 0 and height % cell == 0 and _is_base(*grid):
+            return *grid, doublings
+    near = [(max(3, round(width / cell)) * cell, max(3, round(height / cell)) * cell) for cell, _ in grids]
+    near = [size for size, (cell, _) in zip(near, grids, strict=True) if _is_base(size[0] // cell, size[1] // cell)]
+    closest = min(near, key=lambda size: abs(size[0] - width) + abs(size[1] - height), default=(128, 64))
+    raise SettingError(
+        f"A dcgan cannot make pictures of {width}x{height} pixels: its sides are 3 to 5 cells, doubled several times.",
+        f"The nearest that works is --shape {closest[0]}x{closest[1]}; --preset mlp28 takes any small size.",
+    )
+
+
+def _is_base(columns: int, rows: int) -> bool:
+    return 3 <= min(columns, rows) <= 5 and max(columns, rows) <= 16
+
+
+class Preset(NamedTuple):
+    """A named file of settings."""
+
+    name: str
+    title: str
+    description: str
+    path: Path
+    values: dict[str, Any]
+
+
+def preset_folder() -> Path:
+    """Where artgan's own presets are: the checkout's `presets/`, or the copy inside an installed package."""
+    package = Path(__file__).parent
+    checkout = package.parent / "presets"
+    # An editable install keeps an old copy inside the package, so the checkout comes first.
+    return checkout if (package.parent / "pyproject.toml").is_file() and checkout.is_dir() else package / "_presets"
+
+
+def list_presets() -> list[Preset]:
+    """All presets that come with artgan, by name."""
+    return [read_preset(path) for path in sorted(preset_folder().glob("*.toml"))]
+
+
+def find_preset(name: str) -> Preset:
+    """The preset called `name`: a path, `./NAME.toml`, or one that comes with artgan.
+
+    Raises:
+        SettingError: there is none of that name, or the file is not a preset.
+    """
+    for candidate in (Path(name), Path(f"{name}.toml"), preset_folder() / f"{name}.toml"):
+        if candidate.suffix == ".toml" and candidate.is_file():
+            return read_preset(candidate)
+    known = [path.stem for path in sorted(preset_folder().glob("*.toml"))]
+    near = difflib.get_close_matches(name, known, n=1)
+    raise SettingError(
+        f"There is no preset {name!r}.",
+        f"Did you mean {near[0]!r}?" if near else f"Known presets: {', '.join(known)}; or give a path to a .toml file.",
+    )
+
+
+def read_preset(path: Path) -> Preset:
+    """Read one preset file and check its keys.
+
+    Raises:
+        SettingError: it is not TOML, or a key or value in it is wrong.
+    """
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SettingError(
+            f"The preset {path} cannot be read: {error}.", "Compare it with `artgan presets show`."
+        ) from error
+    title, description = str(values.pop("title", path.stem)), str(values.pop("description", ""))
+    validated(values, where=f"preset {path}")
+    return Preset(path.stem, title, description, path, values)
+
+
+def resolve(preset: str | None, overrides: Mapping[str, object], flags: Mapping[str, object] | None = None) -> Settings:
+    """Settings from defaults, a preset, `section.key` overrides and flags (flags that are None are left out).
+
+    Raises:
+        SettingError: a key does not exist (the nearest is named) or a value does not fit.
+    """
+    values = find_preset(preset).values if preset else {}
+    given = {key: value for key, value in (flags or {}).items() if value is not None}
+    return validated(with_overrides(values, {**overrides, **given}))
+
+
+def with_overrides(values: Mapping[str, Any], overrides: Mapping[str, object]) -> dict[str, Any]:
+    """A copy of nested settings `values` with dotted keys replaced."""
+    merged: dict[str, Any] = {
+        section: dict(keys) if isinstance(keys, Mapping) else keys for section, keys in values.items()
+    }
+    for key, value in overrides.items():
+        section, _, name = key.partition(".")
+        if not name:
+            raise unknown_key(key)
+        merged.setdefault(section, {})[name] = value
+    return merged
+
+
+def parse_sets(pairs: Sequence[str]) -> dict[str, object]:
+    """Read `--set section.key=value` pairs; values are TOML, and a bare word is a string.
+
+    Raises:
+        UsageError: a pair has no `=`.
+    """
+    parsed: dict[str, object] = {}
+    for pair in pairs:
+        key, equals, text = pair.partition("=")
+        if not equals:
+            raise UsageError(f"--set {pair!r} has no '='.", "Write --set train.g_lr=0.0001.")
+        try:
+            parsed[key.strip()] = tomllib.loads(f"value = {text}")["value"]
+        except tomllib.TOMLDecodeError:
+            parsed[key.strip()] = text.strip()
+    return parsed
+
+
+def validated(values: Mapping[str, Any], where: str = "") -> Settings:
+    """Check nested settings.
+
+    Raises:
+        SettingError: names the first key that is wrong and, for a mistyped key, the nearest real one.
+    """
+    try:
+        return Settings.model_validate(values)
+    except ArtganError as error:
+        raise type(error)(f"{where}: {error.message}" if where else error.message, error.hint) from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"] if not isinstance(part, int))
+        prefix = f"In {where}, " if where else ""
+        if first["type"] == "extra_forbidden":
+            problem = unknown_key(key)
+            raise SettingError(prefix + problem.message, problem.hint) from None
+        description = field_descriptions().get(key, "")
+        message = f"{prefix}{key} is {first['input']!r}: {first['msg'].lower()}."
+        raise SettingError(message, f"{key}: {description}." if description else "See `artgan presets show`.") from None
+
+
+def unknown_key(key: str) -> SettingError:
+    """The answer to a setting that does not exist: the nearest one that does."""
+    known = list(field_descriptions())
+    near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
+    if not near:  # the right name in the wrong section
+        near = [name for name in known if name.partition(".")[2] == key.rpartition(".")[2]]
+    hint = f"Did you mean {near[0]}?" if near else "`artgan presets show` lists every setting."
+    return SettingError(f"There is no setting {key!r}.", hint)
+
+
+def field_descriptions() -> dict[str, str]:
+    """Every setting as `section.key`, with its one-line description."""
+    return {
+        f"{section}.{name}": field.description or ""
+        for section, group in Settings.model_fields.items()
+        for name, field in type(group.default).model_fields.items()
+    }
+
+
+def flat(settings: Settings) -> Iterator[tuple[str, object]]:
+    """Every setting as (`section.key`, value)."""
+    for section, keys in settings.model_dump(mode="json").items():
+        for name, value in keys.items():
+            yield f"{section}.{name}", value
+
+
+def differences(old: Settings, new: Settings) -> list[str]:
+    """Dotted keys that differ and may not change within a run."""
+    before = dict(flat(old))
+    return [key for key, value in flat(new) if value != before[key] and not MAY_CHANGE.fullmatch(key)]
+
+
+def to_toml(settings: Settings, **header: str) -> str:
+    """Settings as a TOML preset file, `header` (title, description) first."""
+    return tomli_w.dumps({**header, **settings.model_dump(mode="json")})

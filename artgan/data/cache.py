@@ -1,0 +1,258 @@
+"""Decoded pictures on disk: each file is read once, in parallel, and training maps the result into memory.
+
+    CACHE/pictures/KEY/
+        pictures.u8    (count, height, width, channels) bytes, one training picture after another
+        index.json     shape, classes, label of every picture, and which files were skipped and why
+
+KEY is a digest of the content of the source and of the settings that shape the pictures.
+"""
+
+import hashlib
+import json
+import os
+import random
+import shutil
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from artgan.config import DataSettings
+from artgan.data.sources import PictureFile, Source, scan
+from artgan.engine.images import MODES, decode, quiet_decoding
+from artgan.engine.storage import atomic_folder, cache_folder
+from artgan.errors import DatasetError, Interrupted
+
+VERSION = 1  # raise it when the same file and settings give other pixels
+MIN_PICTURES = 4
+"""Fewer training pictures than this are refused: there is nothing to learn a distribution from."""
+
+
+@dataclass(frozen=True)
+class DecodeProgress:
+    """`done` of `total` files are decoded."""
+
+    done: int
+    total: int
+
+
+@dataclass(frozen=True)
+class DatasetReady:
+    """The pictures of a source can be trained on.
+
+    Attributes:
+        source: the folder or zip.
+        pictures: training pictures, crops counted one by one.
+        files: files they come from.
+        classes: pictures per class; empty when there are no labels.
+        skipped: (name, reason) of every file that could not be used.
+        enlarged: files that were smaller than a training picture.
+        from_cache: whether nothing had to be decoded.
+    """
+
+    source: Path
+    pictures: int
+    files: int
+    classes: dict[str, int]
+    skipped: tuple[tuple[str, str], ...]
+    enlarged: int
+    from_cache: bool
+
+
+DataEvent = DecodeProgress | DatasetReady
+
+
+@dataclass(frozen=True)
+class CacheEntry:
+    """One set of decoded pictures: its folder, where it came from, how many pictures and bytes."""
+
+    folder: Path
+    source: str
+    pictures: int
+    shape: str
+    bytes: int
+
+
+def list_cache() -> list[CacheEntry]:
+    """All sets of decoded pictures."""
+    entries = []
+    for index in sorted(cache_folder().glob("pictures/*/index.json")):
+        values = json.loads(index.read_text(encoding="utf-8"))
+        size = sum(file.stat().st_size for file in index.parent.iterdir())
+        shape = "x".join(map(str, values["shape"]))
+        entries.append(CacheEntry(index.parent, values["source"], values["count"], shape, size))
+    return entries
+
+
+def clear_cache() -> int:
+    """Remove all decoded pictures and remembered digests; returns the bytes freed."""
+    freed = sum(file.stat().st_size for file in cache_folder().rglob("*") if file.is_file())
+    for name in ("pictures", "digests"):
+        shutil.rmtree(cache_folder() / name, ignore_errors=True)
+    return freed
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """A set of decoded pictures on disk, whole."""
+
+    folder: Path
+    index: dict[str, Any]
+    fingerprint: str
+    ready: DatasetReady
+
+
+def decode_source(
+    path: Path,
+    settings: DataSettings,
+    on_event: Callable[[DataEvent], None] = lambda event: None,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> Decoded:
+    """Decode a folder or zip into the cache, or find it there.
+
+    Safe when two processes do the same at once: the first to finish wins, the other uses its result.
+
+    Raises:
+        DatasetError: fewer than MIN_PICTURES training pictures are usable.
+        Interrupted: `should_stop` said so.
+        StorageError: the cache cannot be written.
+    """
+    memo = (
+        cache_folder() / "digests" / f"{hashlib.blake2b(str(path.resolve()).encode(), digest_size=8).hexdigest()}.json"
+    )
+    source = scan(path, settings.labels, memo)
+    width, height = settings.size
+    recipe = [VERSION, source.fingerprint, width, height, settings.channels, settings.crop, settings.crops]
+    key = hashlib.blake2b(json.dumps(recipe).encode(), digest_size=16).hexdigest()
+    folder = cache_folder() / "pictures" / key
+    from_cache = folder.is_dir()
+    if not from_cache:
+        with atomic_folder(folder) as temporary:
+            _decode_all(source, settings, temporary, on_event, should_stop)
+    index = json.loads((folder / "index.json").read_text(encoding="utf-8"))
+    names = [index["classes"][label] for label in index["labels"]] if index["classes"] else []
+    ready = DatasetReady(
+        source=path,
+        pictures=index["count"],
+        files=index["files"],
+        classes=dict(sorted(Counter(names).items())),
+        skipped=tuple((name, reason) for name, reason in [*source.passed_over, *index["skipped"]]),
+        enlarged=index["enlarged"],
+        from_cache=from_cache,
+    )
+    on_event(ready)
+    return Decoded(folder, index, source.fingerprint, ready)
+
+
+def _decode_all(
+    source: Source,
+    settings: DataSettings,
+    folder: Path,
+    on_event: Callable[[DataEvent], None],
+    should_stop: Callable[[], bool],
+) -> None:
+    width, height = settings.size
+    read = source.reader()
+    skipped: list[tuple[str, str]] = []
+    labels: list[int] = []
+    used = enlarged = done = 0
+
+    def work(file: PictureFile) -> tuple[NDArray[np.uint8], bool] | str:
+        try:
+            return training_pictures(read(file), file.digest, settings)
+        except DatasetError as error:
+            return error.message
+        except Exception as error:  # a zip entry that does not match its checksum, a file that vanished
+            return f"cannot be read: {error}"
+
+    with (
+        quiet_decoding(),
+        (folder / "pictures.u8").open("wb") as pixels,
+        ThreadPoolExecutor(os.cpu_count()) as pool,
+    ):
+        # In bunches, so that an interruption is heard soon and finished pictures do not pile up in memory.
+        for bunch in (source.files[start : start + 32] for start in range(0, len(source.files), 32)):
+            for file, result in zip(bunch, pool.map(work, bunch), strict=True):
+                done += 1
+                if isinstance(result, str):
+                    skipped.append((file.name, result))
+                    continue
+                pictures, small = result
+                pixels.write(pictures.tobytes())
+                used += 1
+                enlarged += small
+                labels += [source.classes.index(file.label)] * len(pictures) if file.label is not None else []
+            on_event(DecodeProgress(done, len(source.files)))
+            if should_stop():
+                raise Interrupted("Stopped while reading the pictures.", "Give the same command to start again.")
+    count = used * settings.crops
+    if count < MIN_PICTURES:
+        raise too_few(source, count, skipped, settings)
+    # A class of which nothing could be read would be a row of noise in every preview.
+    seen = sorted(set(labels))
+    index = {
+        "source": str(source.path.resolve()),
+        "count": count,
+        "files": used,
+        "shape": [height, width, len(MODES[settings.channels])],
+        "classes": [source.classes[label] for label in seen],
+        "labels": [seen.index(label) for label in labels],
+        "skipped": skipped,
+        "enlarged": enlarged,
+    }
+    (folder / "index.json").write_text(json.dumps(index), encoding="utf-8")
+
+
+def too_few(source: Source, usable: int, skipped: list[tuple[str, str]], settings: DataSettings) -> DatasetError:
+    """The error for a source with fewer than MIN_PICTURES usable pictures."""
+    reasons = Counter(reason for _, reason in [*source.passed_over, *skipped]).most_common(3)
+    told = "; ".join(f"{reason} ({count})" for reason, count in reasons)
+    message = f"{source.path} has {usable} usable pictures; at least {MIN_PICTURES} are needed."
+    message += f" Commonest reasons: {told}." if told else ""
+    if usable:
+        return DatasetError(message, f"Add pictures, or take several crops of each with --crops {MIN_PICTURES * 5}.")
+    return DatasetError(message, "Point at the folder that holds the pictures: JPEG, PNG, TIFF, WebP and many more.")
+
+
+def training_pictures(raw: bytes, digest: str, settings: DataSettings) -> tuple[NDArray[np.uint8], bool]:
+    """The crops of one picture, (crops, height, width, channels), and whether it had to be enlarged.
+
+    Crops are drawn from the picture's own content, so they stay the same when other pictures come or go.
+
+    Raises:
+        DatasetError: it cannot be decoded.
+    """
+    width, height = settings.size
+    # Small crops need the full picture; a single one is scaled down anyway, so a JPEG may be decoded at less.
+    enough = (2 * width, 2 * height) if settings.crops == 1 else None
+    picture = decode(raw, settings.channels, enough)
+    boxes = crop_boxes(picture.size, settings, digest)
+    crops = [picture.resize((width, height), Image.Resampling.LANCZOS, box, reducing_gap=3.0) for box in boxes]
+    pixels = np.stack([np.asarray(crop).reshape(height, width, -1) for crop in crops])
+    return pixels, picture.width < width or picture.height < height
+
+
+def crop_boxes(
+    size: tuple[int, int], settings: DataSettings, digest: str
+) -> Iterator[tuple[float, float, float, float]]:
+    """(left, top, right, bottom) of each crop, in pixels of a picture of `size`, all of the training shape's aspect.
+
+    The first is as large as fits, in the centre (or anywhere, with `crop` random). The others lie anywhere, their sides
+    spread evenly in logarithm from all of the picture down to a third of it, or to the training picture's own size.
+    """
+    width, height = settings.size
+    largest = min(size[0] / width, size[1] / height)
+    smallest = min(largest, max(1.0, largest / 3))
+    draw = random.Random(digest)
+    for number in range(settings.crops):
+        scale = largest if number == 0 else smallest * (largest / smallest) ** draw.random()
+        free = (size[0] - scale * width, size[1] - scale * height)
+        at = (0.5, 0.5) if number == 0 and settings.crop == "center" else (draw.random(), draw.random())
+        left, top = max(0.0, free[0] * at[0]), max(0.0, free[1] * at[1])
+        yield left, top, min(size[0], left + scale * width), min(size[1], top + scale * height)

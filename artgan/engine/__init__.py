@@ -1,0 +1,1 @@
+"""What every task shares: device, random streams, pictures, storage. Knows nothing of GANs, styles or scores."""

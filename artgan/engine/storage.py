@@ -1,0 +1,231 @@
+"""Files that are whole or absent, and run folders. Knows nothing of torch."""
+
+import contextlib
+import errno
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+
+from artgan.errors import CheckpointError, StorageError, UsageError
+
+RUN_NAME = re.compile(r"(\d{5,})-(.+)")
+
+
+RUNS_HINT = "`artgan runs` lists the runs in ./runs; --runs names another folder."
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+@contextlib.contextmanager
+def naming_the_path(path: Path) -> Iterator[None]:
+    """Turn an OSError into one sentence that names `path`."""
+    try:
+        yield
+    except OSError as error:
+        hint = "Free some disk space." if error.errno in _FULL else "Check the path and its permissions."
+        raise StorageError(f"{path} cannot be written: {error.strerror or error}.", hint) from error
+
+
+def atomic_write(path: Path, data: bytes | str) -> None:
+    """Write a file so that a reader, or a crash at any instant, sees the old file or the new one and nothing between.
+
+    Raises:
+        StorageError: the disk is full or the folder cannot be written.
+    """
+    raw = data.encode() if isinstance(data, str) else data
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with naming_the_path(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with temporary.open("wb") as file:
+                file.write(raw)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+        _sync_folder(path.parent)
+
+
+@contextlib.contextmanager
+def atomic_folder(folder: Path) -> Iterator[Path]:
+    """Yield a temporary folder that becomes `folder` when the block ends well, and vanishes when it does not.
+
+    When `folder` has come into being meanwhile (another process was faster), that one is kept.
+
+    Raises:
+        StorageError: the disk is full or the place cannot be written.
+    """
+    temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+    with naming_the_path(folder):
+        try:
+            shutil.rmtree(temporary, ignore_errors=True)
+            temporary.mkdir(parents=True)
+            yield temporary
+            for file in temporary.iterdir():
+                with file.open("rb+") as handle:
+                    os.fsync(handle.fileno())
+            _sync_folder(temporary)
+            try:
+                temporary.rename(folder)
+            except OSError:
+                if not folder.is_dir():
+                    raise
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+        _sync_folder(folder.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make renames in `folder` durable, where the system can (Windows cannot open a folder)."""
+    if os.name != "posix":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def cache_folder() -> Path:
+    """Where decoded pictures are kept: $ARTGAN_CACHE, or the user's cache folder."""
+    chosen = os.environ.get("ARTGAN_CACHE")
+    return Path(chosen) if chosen else platformdirs.user_cache_path("artgan")
+
+
+def append_json_line(path: Path, record: Mapping[str, Any]) -> None:
+    """Add one record to a JSON-lines file.
+
+    Raises:
+        StorageError: the disk is full or the file cannot be written.
+    """
+    with naming_the_path(path), path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(record) + "\n")
+
+
+def read_json_lines(path: Path) -> list[dict[str, Any]]:
+    """All whole records of a JSON-lines file; a line that a crash cut short is left out."""
+    records = []
+    if path.exists():
+        for line in path.read_text(encoding="utf-8").splitlines():
+            with contextlib.suppress(json.JSONDecodeError):
+                records.append(json.loads(line))
+    return records
+
+
+def cut_back(path: Path, nimg: int) -> None:
+    """Drop the records of a JSON-lines file that lie after `nimg`, so that a resumed run writes them once."""
+    if path.exists():
+        kept = [record for record in read_json_lines(path) if record["nimg"] <= nimg]
+        atomic_write(path, "".join(json.dumps(record) + "\n" for record in kept))
+
+
+@dataclass(frozen=True)
+class Run:
+    """A training run on disk; see the README for what each file is."""
+
+    folder: Path
+
+    @property
+    def name(self) -> str:
+        """The folder's own name, such as `00007-paintings-studio64`."""
+        return self.folder.name
+
+    @property
+    def config(self) -> Path:
+        """The resolved settings, a TOML file that works as a preset."""
+        return self.folder / "config.toml"
+
+    @property
+    def info(self) -> Path:
+        """Versions, device, arguments and the fingerprint of the data."""
+        return self.folder / "run.json"
+
+    @property
+    def stats(self) -> Path:
+        """One line of losses and accuracies per `snapshot.stats_kimg`."""
+        return self.folder / "stats.jsonl"
+
+    @property
+    def checkpoints(self) -> Path:
+        """One folder per checkpoint, named by nimg."""
+        return self.folder / "checkpoints"
+
+    def read_info(self) -> dict[str, Any]:
+        """What `run.json` says.
+
+        Raises:
+            CheckpointError: it is missing or damaged.
+        """
+        try:
+            info = json.loads(self.info.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise CheckpointError(f"{self.folder} is not a run: {self.info.name} cannot be read.", RUNS_HINT) from error
+        if not isinstance(info, dict):
+            raise CheckpointError(f"{self.info} is damaged.", RUNS_HINT)
+        return info
+
+
+def create_run(runs_dir: Path, label: str) -> Run:
+    """Make the next run folder, `NNNNN-label`; two processes at once get two folders.
+
+    Raises:
+        StorageError: the folder cannot be made.
+    """
+    safe = re.sub(r"[^\w.-]+", "-", label).strip("-.")[:60] or "run"
+    with naming_the_path(runs_dir):
+        runs_dir.mkdir(parents=True, exist_ok=True)
+        while True:
+            taken = [int(match[1]) for path in runs_dir.iterdir() if (match := RUN_NAME.fullmatch(path.name))]
+            folder = runs_dir / f"{max(taken, default=-1) + 1:05d}-{safe}"
+            with contextlib.suppress(FileExistsError):  # another process took the number: look again
+                folder.mkdir()
+                (folder / "checkpoints").mkdir()
+                return Run(folder)
+
+
+def list_runs(runs_dir: Path) -> list[Run]:
+    """The runs in a folder, oldest first."""
+    if not runs_dir.is_dir():
+        return []
+    found = [path for path in runs_dir.iterdir() if RUN_NAME.fullmatch(path.name) and (path / "run.json").is_file()]
+    return [Run(path) for path in sorted(found, key=lambda path: int(path.name.partition("-")[0]))]
+
+
+def find_run(name: str | Path | None, runs_dir: Path) -> Run:
+    """The run meant by a path, a number (`7`), the start of a name, or None for the latest.
+
+    Raises:
+        CheckpointError: there is no such run, or several.
+    """
+    runs = list_runs(runs_dir)
+    if name is None:
+        if not runs:
+            raise CheckpointError(f"There is no run in {runs_dir} yet.", "`artgan train FOLDER` makes one.")
+        return runs[-1]
+    if (Path(name) / "run.json").is_file():
+        return Run(Path(name))
+    text = str(name)
+    meant = [run for run in runs if text.isdecimal() and int(run.name.partition("-")[0]) == int(text)]
+    meant = meant or [run for run in runs if run.name == text] or [run for run in runs if text and text in run.name]
+    if len(meant) == 1:
+        return meant[0]
+    problem = f"{len(meant)} runs match {text!r}" if meant else f"There is no run {text!r} in {runs_dir}"
+    raise CheckpointError(f"{problem}.", RUNS_HINT)
+
+
+def refuse_existing(path: Path, overwrite: bool) -> None:
+    """Guard a user's file.
+
+    Raises:
+        UsageError: `path` exists and `overwrite` is off.
+    """
+    if path.exists() and not overwrite:
+        raise UsageError(f"{path} exists.", "Choose another name with -o, or add --overwrite.")

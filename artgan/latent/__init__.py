@@ -1,0 +1,1 @@
+"""Moving through what a trained generator knows."""

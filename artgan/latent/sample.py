@@ -1,0 +1,190 @@
+"""`artgan.sample`: pictures from seeds."""
+
+import re
+import shlex
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import artgan
+from artgan.engine.device import explaining_memory
+from artgan.engine.images import encode_png, to_uint8
+from artgan.engine.seeds import latents, parse_seeds
+from artgan.engine.storage import atomic_write, refuse_existing
+from artgan.engine.vision import grid
+from artgan.errors import UsageError
+from artgan.latent.generator import LoadedGenerator, load
+from artgan.models.render import render
+
+MOST_ON_A_SHEET = 4096
+_BUNCH = 64
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """`done` of `total` pictures are drawn."""
+
+    done: int
+    total: int
+
+
+@dataclass(frozen=True)
+class SampleResult:
+    """The files that were written, the seeds in them, and the run and position they come from."""
+
+    files: tuple[Path, ...]
+    seeds: tuple[int, ...]
+    run: str
+    nimg: int
+
+
+def _plain(name: str) -> str:
+    """A class name as part of a file name."""
+    return re.sub(r"[^\w-]+", "_", name)
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    seed: int
+    label: int
+    class_name: str | None
+
+    @property
+    def file_name(self) -> str:
+        return f"{_plain(self.class_name)}-seed{self.seed:05d}.png" if self.class_name else f"seed{self.seed:05d}.png"
+
+
+def sample(
+    run: str | Path | None = None,
+    *,
+    seeds: str | Sequence[int] = "0-15",
+    class_name: str | None = None,
+    truncation: float | None = None,
+    out: str | Path | None = None,
+    columns: int | None = None,
+    overwrite: bool = False,
+    runs_dir: str | Path = "runs",
+    device: str = "auto",
+    on_event: Callable[[Drawn], None] = lambda event: None,
+) -> SampleResult:
+    """Draw pictures from seeds: the same seed is the same picture, alone or among others.
+
+    Args:
+        run: number, name or folder of a run, a checkpoint folder, or a generator.safetensors; None is the latest run.
+        seeds: a list such as "0,3,5-9", or numbers.
+        class_name: the class to draw; None draws every class of a conditional model, on a sheet one row each.
+        truncation: draw latents again outside +-truncation: below 1 is safer and less varied; None is off.
+        out: a name ending in .png for one sheet (one picture, from one seed), or a folder for single pictures. None
+            writes a sheet into `samples` in the run's folder.
+        columns: pictures per row of a sheet; by default up to 8, or all seeds of a class.
+        overwrite: replace files that exist.
+        runs_dir: the folder that holds the runs.
+        device: auto, cpu, cuda, cuda:N or mps.
+        on_event: called as pictures are finished.
+
+    Raises:
+        UsageError: seeds, class or truncation make no sense, or a file exists.
+        CheckpointError: there is no model to draw from.
+    """
+    numbers = parse_seeds(seeds) if isinstance(seeds, str) else tuple(seeds)
+    model = load(run, runs_dir=runs_dir, device=device)
+    names: list[str | None] = [class_name] if class_name is not None else [*model.classes] or [None]
+    wanted = [
+        _Wanted(seed, model.class_index(name) if name is not None else 0, name) for name in names for seed in numbers
+    ]
+    recipe = {
+        "kind": "sample",
+        "artgan": artgan.__version__,
+        "run": model.run,
+        "nimg": model.nimg,
+        "truncation": truncation,
+        "classes": list(model.classes),
+        "settings": model.settings.model_dump(mode="json"),
+    }
+    sheet_columns = columns or (len(numbers) if len(names) > 1 else min(8, len(numbers)))
+    with explaining_memory("Ask for fewer seeds at a time."):
+        drawn = _draw(model, wanted, truncation, on_event)
+        if out is not None and Path(out).suffix.lower() != ".png":
+            files = _write_singles(drawn, wanted, Path(out), overwrite, recipe)
+        else:
+            path = Path(out) if out is not None else model.home / "samples" / _sheet_name(model, wanted, truncation)
+            files = [_write_sheet(drawn, wanted, path, sheet_columns, overwrite or out is None, recipe)]
+    return SampleResult(tuple(files), numbers, model.run, model.nimg)
+
+
+def _draw(
+    model: LoadedGenerator, wanted: list[_Wanted], truncation: float | None, on_event: Callable[[Drawn], None]
+) -> Iterator[torch.Tensor]:
+    for start in range(0, len(wanted), _BUNCH):
+        part = wanted[start : start + _BUNCH]
+        z = latents(tuple(picture.seed for picture in part), model.settings.model.z_dim, truncation)
+        c = torch.tensor([picture.label for picture in part]) if model.classes else None
+        yield from render(model.network, model.engine, z, c)
+        on_event(Drawn(start + len(part), len(wanted)))
+
+
+def _write_singles(
+    drawn: Iterator[torch.Tensor], wanted: list[_Wanted], folder: Path, overwrite: bool, recipe: dict[str, Any]
+) -> list[Path]:
+    files = [folder / picture.file_name for picture in wanted]
+    for file in files:
+        refuse_existing(file, overwrite)
+    for picture, file, pixels in zip(wanted, files, drawn, strict=True):
+        own = {**recipe, "seeds": [picture.seed], "class": picture.class_name, "command": _command(recipe, [picture])}
+        atomic_write(file, encode_png(to_uint8(pixels.numpy()), own))
+    return files
+
+
+def _write_sheet(
+    drawn: Iterator[torch.Tensor],
+    wanted: list[_Wanted],
+    path: Path,
+    columns: int,
+    overwrite: bool,
+    recipe: dict[str, Any],
+) -> Path:
+    if len(wanted) > MOST_ON_A_SHEET:
+        raise UsageError(f"{len(wanted)} pictures are too many for one sheet.", "Write single pictures with -o FOLDER.")
+    refuse_existing(path, overwrite)
+    pictures = torch.stack(list(drawn))
+    sheet = pictures[0] if len(pictures) == 1 else grid(pictures, columns)
+    names = {picture.class_name for picture in wanted}
+    own = {
+        **recipe,
+        "seeds": sorted({picture.seed for picture in wanted}),
+        "class": names.pop() if len(names) == 1 else None,
+        "columns": columns,
+        "command": _command(recipe, wanted),
+    }
+    atomic_write(path, encode_png(to_uint8(sheet.numpy()), own))
+    return path
+
+
+def _command(recipe: dict[str, Any], wanted: list[_Wanted]) -> str:
+    """The command that draws these pictures again."""
+    words = ["artgan", "sample", recipe["run"], "--seeds", _seed_list(wanted)]
+    if len({picture.class_name for picture in wanted}) == 1 and wanted[0].class_name:
+        words += ["--class", wanted[0].class_name]
+    if recipe["truncation"] is not None:
+        words += ["--truncation", f"{recipe['truncation']:g}"]
+    return shlex.join(words)
+
+
+def _seed_list(wanted: list[_Wanted]) -> str:
+    """Seeds as they are written on a command line: `0-15`, `3`, `1,5,9`."""
+    seeds = list(dict.fromkeys(picture.seed for picture in wanted))
+    if len(seeds) > 2 and seeds == list(range(seeds[0], seeds[0] + len(seeds))):
+        return f"{seeds[0]}-{seeds[-1]}"
+    return ",".join(map(str, seeds))
+
+
+def _sheet_name(model: LoadedGenerator, wanted: list[_Wanted], truncation: float | None) -> str:
+    """A name that differs whenever the picture does, short of very long seed lists."""
+    names = {picture.class_name for picture in wanted}
+    parts = [f"{model.nimg:09d}", f"seeds{_seed_list(wanted)[:80]}"]
+    parts += [_plain(name) for name in names if name and len(names) == 1]
+    parts += [f"truncation{truncation:g}"] if truncation is not None else []
+    return "-".join(parts) + ".png"

@@ -1,0 +1,52 @@
+"""Parts that several networks share."""
+
+import torch
+from torch import nn
+
+
+class ClassLatent(nn.Module):
+    """A learned vector for the class beside the latent: (N, z_dim) and labels (N,) to (N, z_dim + embed_dim)."""
+
+    def __init__(self, c_dim: int, embed_dim: int) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(c_dim, embed_dim)
+
+    def forward(self, z: torch.Tensor, c: torch.Tensor) -> torch.Tensor:
+        """Latents with the vector of their class."""
+        return torch.cat([z, self.embedding(c)], 1)
+
+
+class Projection(nn.Module):
+    """The class's share of D's logit, <embed(c), features> (Miyato & Koyama 2018, equation 3)."""
+
+    def __init__(self, c_dim: int, features: int) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(c_dim, features)
+
+    def forward(self, features: torch.Tensor, c: torch.Tensor) -> torch.Tensor:
+        """Features (N, F) and labels (N,) to a logit per picture, (N,)."""
+        logits: torch.Tensor = (self.embedding(c) * features).sum(1)
+        return logits
+
+
+def normalise(layer: nn.Module, channels: int, kind: str) -> list[nn.Module]:
+    """`layer` followed by (or wrapped in) the normalisation `kind`: batch, spectral or none."""
+    if kind == "batch":
+        return [layer, nn.BatchNorm2d(channels) if isinstance(layer, nn.Conv2d) else nn.BatchNorm1d(channels)]
+    if kind == "spectral":  # Miyato et al. 2018
+        return [nn.utils.parametrizations.spectral_norm(layer)]
+    return [layer]
+
+
+def initialise(network: nn.Module, std: float) -> None:
+    """Draw weights from N(0, std), batch-norm gains from N(1, std), biases 0 (Radford et al. 2015, section 4).
+
+    Draws from the global generator: seed it first.
+    """
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear | nn.Embedding):
+            nn.init.normal_(module.weight, 0.0, std)
+        elif isinstance(module, nn.BatchNorm2d | nn.BatchNorm1d):
+            nn.init.normal_(module.weight, 1.0, std)
+        if (bias := getattr(module, "bias", None)) is not None:
+            nn.init.zeros_(bias)

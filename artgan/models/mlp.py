@@ -1,0 +1,59 @@
+"""The fully connected GAN of the textbooks (after Goodfellow et al. 2014), for small pictures of any shape."""
+
+import math
+
+import torch
+from torch import nn
+
+from artgan.models.layers import ClassLatent, Projection, initialise, normalise
+
+
+class Generator(nn.Module):
+    """Latents (N, z_dim), and labels (N,) when conditional, to pictures (N, C, H, W) in [-1, 1]."""
+
+    def __init__(
+        self, shape: tuple[int, int, int], z_dim: int, c_dim: int, base_channels: int, max_channels: int, embed_dim: int
+    ) -> None:
+        super().__init__()
+        self.shape = shape
+        self.class_latent = ClassLatent(c_dim, embed_dim) if c_dim else None
+        widths = [z_dim + (embed_dim if c_dim else 0)] + [min(base_channels * k, max_channels) for k in (2, 4, 8)]
+        layers: list[nn.Module] = []
+        for before, after in zip(widths, widths[1:], strict=False):
+            layers += [nn.Linear(before, after), nn.BatchNorm1d(after), nn.LeakyReLU(0.2, inplace=True)]
+        self.layers = nn.Sequential(*layers, nn.Linear(widths[-1], math.prod(shape)), nn.Tanh())
+        initialise(self, 0.02)
+
+    def forward(self, z: torch.Tensor, c: torch.Tensor | None = None) -> torch.Tensor:
+        """Pictures for latents."""
+        if self.class_latent is not None:
+            assert c is not None, "a conditional generator needs labels"
+            z = self.class_latent(z, c)
+        pictures: torch.Tensor = self.layers(z).unflatten(1, self.shape)
+        return pictures
+
+
+class Discriminator(nn.Module):
+    """Pictures (N, C, H, W) in [-1, 1], and labels (N,) when conditional, to logits (N,)."""
+
+    def __init__(
+        self, shape: tuple[int, int, int], c_dim: int, base_channels: int, max_channels: int, norm: str
+    ) -> None:
+        super().__init__()
+        widths = [math.prod(shape)] + [min(base_channels * k, max_channels) for k in (8, 4)]
+        layers: list[nn.Module] = [nn.Flatten()]
+        for before, after in zip(widths, widths[1:], strict=False):
+            layers += [*normalise(nn.Linear(before, after), after, norm), nn.LeakyReLU(0.2, inplace=True)]
+        self.layers = nn.Sequential(*layers)
+        self.logit = nn.Linear(widths[-1], 1)
+        self.projection = Projection(c_dim, widths[-1]) if c_dim else None
+        initialise(self, 0.02)
+
+    def forward(self, pictures: torch.Tensor, c: torch.Tensor | None = None) -> torch.Tensor:
+        """Logits, float32 whatever autocast does."""
+        features = self.layers(pictures)
+        logits: torch.Tensor = self.logit(features).flatten(0).float()
+        if self.projection is not None:
+            assert c is not None, "a conditional discriminator needs labels"
+            logits = logits + self.projection(features.float(), c)
+        return logits

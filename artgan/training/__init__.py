@@ -1,0 +1,1 @@
+"""Training: losses, augmentation, the state of a run, and the loop."""

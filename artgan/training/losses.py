@@ -1,0 +1,129 @@
+"""GAN losses on logits, and penalties on D's gradient. Each formula names its paper.
+
+Every loss takes logits (N,) of reals and of generated pictures and returns a scalar to be made smaller.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+
+LossFunction = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+DiscriminatorFunction = Callable[[torch.Tensor], torch.Tensor]
+
+
+@dataclass(frozen=True)
+class Loss:
+    """One game.
+
+    Attributes:
+        loss_D: (real_logits, gen_logits) to the discriminator's loss.
+        loss_G: (real_logits, gen_logits) to the generator's loss.
+        boundary: the logit at which D calls a picture real; None where only differences of logits mean something.
+        pairs: whether the generator's loss looks at the reals' logits too.
+    """
+
+    loss_D: LossFunction
+    loss_G: LossFunction
+    boundary: float | None = 0.0
+    pairs: bool = False
+
+
+def bce_D(real: torch.Tensor, gen: torch.Tensor) -> torch.Tensor:
+    """-log D(x) - log(1 - D(G(z))) with D = sigmoid (Goodfellow et al. 2014, equation 1)."""
+    return F.softplus(-real).mean() + F.softplus(gen).mean()
+
+
+def minimax_G(real: torch.Tensor, gen: torch.Tensor) -> torch.Tensor:
+    """log(1 - D(G(z))), the original, which saturates when D is sure (Goodfellow et al. 2014, equation 1)."""
+    return -F.softplus(gen).mean()
+
+
+def bce_G(real: torch.Tensor, gen: torch.Tensor) -> torch.Tensor:
+    """-log D(G(z)), the non-saturating form (Goodfellow et al. 2014, section 3)."""
+    return F.softplus(-gen).mean()
+
+
+def lsgan_D(real: torch.Tensor, gen: torch.Tensor) -> torch.Tensor:
+    """((D(x) - 1)^2 + D(G(z))^2) / 2 (Mao et al. 2017, equation 9)."""
+    return 0.5 * ((real - 1).square().mean() + gen.square().mean())
+
+
+def lsgan_G(real: torch.Tensor, gen: torch.Tensor) -> torch.Tensor:
+    """(D(G(z)) - 1)^2 / 2 (Mao et al. 2017, equation 9)."""
+    return 0.5 * (gen - 1).square().mean()
+
+
+def wgan_D(real: torch.Tensor, gen: torch.Tensor) -> torch.Tensor:
+    """D(G(z)) - D(x) (Arjovsky et al. 2017, equation 3)."""
+    return gen.mean() - real.mean()
+
+
+def linear_G(real: torch.Tensor, gen: torch.Tensor) -> torch.Tensor:
+    """-D(G(z)) (Arjovsky et al. 2017; also the generator's side of the hinge loss)."""
+    return -gen.mean()
+
+
+def hinge_D(real: torch.Tensor, gen: torch.Tensor) -> torch.Tensor:
+    """max(0, 1 - D(x)) + max(0, 1 + D(G(z))) (Miyato et al. 2018, equation 16)."""
+    return F.relu(1 - real).mean() + F.relu(1 + gen).mean()
+
+
+def rpgan_D(real: torch.Tensor, gen: torch.Tensor) -> torch.Tensor:
+    """softplus(-(D(x) - D(G(z)))) on pairs (Jolicoeur-Martineau 2019; Huang et al. 2024, equation 2)."""
+    return F.softplus(gen - real).mean()
+
+
+def rpgan_G(real: torch.Tensor, gen: torch.Tensor) -> torch.Tensor:
+    """softplus(-(D(G(z)) - D(x))) on pairs (Jolicoeur-Martineau 2019; Huang et al. 2024, equation 2)."""
+    return F.softplus(real - gen).mean()
+
+
+LOSSES = {
+    "minimax": Loss(bce_D, minimax_G),
+    "bce": Loss(bce_D, bce_G),
+    "lsgan": Loss(lsgan_D, lsgan_G, boundary=0.5),
+    "wgan": Loss(wgan_D, linear_G, boundary=None),
+    "wgan-gp": Loss(wgan_D, linear_G, boundary=None),
+    "hinge": Loss(hinge_D, linear_G),
+    "rpgan": Loss(rpgan_D, rpgan_G, boundary=None, pairs=True),
+}
+
+
+def accuracy(loss: Loss, real: torch.Tensor, gen: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Share of reals that D calls real, and of generated pictures that it calls generated, both in [0, 1].
+
+    Where logits have no fixed zero (wgan, rpgan) the boundary is halfway between the two means.
+    """
+    boundary = (real.mean() + gen.mean()) / 2 if loss.boundary is None else real.new_tensor(loss.boundary)
+    return (real > boundary).float().mean(), (gen < boundary).float().mean()
+
+
+def gradient_penalty(D: DiscriminatorFunction, pictures: torch.Tensor) -> torch.Tensor:
+    """E |grad D(x)|^2 at `pictures` (N, ...): R1 on reals, R2 on generated ones (Mescheder et al. 2018, equation 9).
+
+    Without the gamma / 2 before it.
+    """
+    pictures = pictures.detach().requires_grad_()
+    (gradient,) = torch.autograd.grad(D(pictures).sum(), pictures, create_graph=True)
+    return gradient.float().square().flatten(1).sum(1).mean()
+
+
+def interpolated_penalty(
+    D: DiscriminatorFunction, real: torch.Tensor, gen: torch.Tensor, mix: torch.Tensor
+) -> torch.Tensor:
+    """E (|grad D(x')| - 1)^2 with x' between a real and a generated picture (Gulrajani et al. 2017, equation 3).
+
+    Args:
+        D: pictures to logits.
+        real: (N, ...).
+        gen: (N, ...).
+        mix: (N,) in [0, 1], the share of the real picture.
+    """
+    mix = mix.view(-1, *[1] * (real.dim() - 1))
+    between = (mix * real + (1 - mix) * gen).detach().requires_grad_()
+    (gradient,) = torch.autograd.grad(D(between).sum(), between, create_graph=True)
+    # The root has no derivative at 0; a clamp keeps one flat spot from turning every weight into NaN.
+    norm = gradient.float().square().flatten(1).sum(1).clamp_min(1e-12).sqrt()
+    return (norm - 1).square().mean()

@@ -1,0 +1,97 @@
+"""Previews and checkpoints of a run, and when they are due. Nothing here changes the networks."""
+
+from collections.abc import Callable
+
+import torch
+from torch import nn
+
+from artgan.config import Settings
+from artgan.data.pictures import Pictures
+from artgan.engine.checkpoint import GeneratorFile, save_checkpoint
+from artgan.engine.device import Engine
+from artgan.engine.images import encode_png, to_uint8
+from artgan.engine.seeds import latents
+from artgan.engine.storage import Run, atomic_write
+from artgan.engine.vision import grid
+from artgan.models.render import render
+from artgan.training.events import Event, Saved
+from artgan.training.state import TrainState
+
+FIRST_PREVIEW = 500
+COLUMNS = 8
+
+
+def crossed(before: int, after: int, interval: float) -> bool:
+    """Whether a multiple of `interval` lies in (before, after]."""
+    return after // interval > before // interval
+
+
+def preview_due(before: int, after: int, longest: float) -> bool:
+    """Whether to look now: at 500, 1,000, 2,000, 4,000 ... pictures shown, and later every `longest`."""
+    early: float = FIRST_PREVIEW
+    while early < longest:
+        if before < early <= after:
+            return True
+        early *= 2
+    return crossed(before, after, longest)
+
+
+class Previewer:
+    """Draws the same latents all through a run, so that its previews can be laid on top of one another.
+
+    Conditional models get one row per class (the first eight) with the same latents in every row.
+    """
+
+    def __init__(
+        self, settings: Settings, pictures: Pictures, engine: Engine, run: Run, on_event: Callable[[Event], None]
+    ) -> None:
+        self.engine, self.run, self.on_event, self.pictures = engine, run, on_event, pictures
+        rows = 8 if max(pictures.shape[1:]) <= 128 else 4
+        first = settings.train.seed % 2**32
+        z_dim = settings.model.z_dim
+        self.c: torch.Tensor | None = None
+        if pictures.classes:
+            rows = min(rows, len(pictures.classes))
+            self.seeds = tuple(range(first, first + COLUMNS))
+            self.z = latents(self.seeds, z_dim).repeat(rows, 1)
+            self.c = torch.arange(rows).repeat_interleave(COLUMNS)
+        else:
+            self.seeds = tuple(range(first, first + COLUMNS * rows))
+            self.z = latents(self.seeds, z_dim)
+        self.rows = rows
+
+    def save(self, generator: nn.Module, nimg: int) -> None:
+        """Write `fakesNNNNNNNNN.png`."""
+        sheet = grid(render(generator, self.engine, self.z, self.c), COLUMNS)
+        recipe = {"kind": "preview", "run": self.run.name, "nimg": nimg, "seeds": list(self.seeds)}
+        path = self.run.folder / f"fakes{nimg:09d}.png"
+        atomic_write(path, encode_png(to_uint8(sheet.numpy()), recipe))
+        self.on_event(Saved("preview", path, nimg))
+
+    def save_reals(self) -> None:
+        """Write `reals.png`, training pictures in the same layout."""
+        rows: list[int] = []
+        if self.c is None:
+            rows = self.pictures.order(0, COLUMNS * self.rows).tolist()
+        else:
+            for number in range(self.rows):
+                members = torch.nonzero(self.pictures.labels == number).flatten().tolist()
+                rows += [members[k % len(members)] for k in range(COLUMNS)]
+        sheet = grid(self.pictures.at(rows).float() / 127.5 - 1, COLUMNS)
+        path = self.run.folder / "reals.png"
+        atomic_write(path, encode_png(to_uint8(sheet.numpy()), {"kind": "reals", "run": self.run.name}))
+        self.on_event(Saved("reals", path, 0))
+
+
+def save_state(
+    settings: Settings, pictures: Pictures, state: TrainState, run: Run, on_event: Callable[[Event], None]
+) -> None:
+    """Write a checkpoint of the whole state."""
+    generator = GeneratorFile(
+        tensors=state.G_ema.state_dict(),
+        settings={**settings.model_dump(mode="json"), "shape": list(pictures.shape)},
+        classes=pictures.classes,
+        nimg=state.nimg,
+        run=run.name,
+    )
+    on_event(Saved("checkpoint", save_checkpoint(run, generator, state.tensors()), state.nimg))

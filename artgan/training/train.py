@@ -1,0 +1,314 @@
+"""`artgan.train` and `artgan.resume`: settings, pictures and a run folder come together, and the loop runs."""
+
+import json
+import platform
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import artgan
+from artgan.config import Settings, differences, flat, resolve, to_toml, validated, with_overrides
+from artgan.config import read_preset as read_config
+from artgan.data.cache import DataEvent
+from artgan.data.pictures import Pictures, load_pictures
+from artgan.engine.checkpoint import load_state, newest_checkpoint
+from artgan.engine.device import Engine, explaining_memory
+from artgan.engine.storage import Run, atomic_write, create_run, cut_back, find_run, list_runs
+from artgan.errors import CheckpointError, DatasetError, SettingError
+from artgan.training.events import Event, Notice, RunStarted
+from artgan.training.loop import Ending, train_loop
+from artgan.training.state import TrainState
+
+DEFAULT_PRESET = "studio64"
+Listener = Callable[[Event | DataEvent], None]
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """How a training session went.
+
+    Attributes:
+        run: the run folder.
+        nimg: real pictures shown since the run began.
+        ending: `kimg` (all of train.total_kimg), `minutes` (the time budget) or `asked` (should_stop).
+        seconds: length of this session.
+        checkpoint: the newest checkpoint.
+    """
+
+    run: Path
+    nimg: int
+    ending: Ending
+    seconds: float
+    checkpoint: Path
+
+
+def _silent(event: object) -> None:
+    """Listen to nothing."""
+
+
+def _never() -> bool:
+    return False
+
+
+def train(
+    data: str | Path,
+    *,
+    preset: str | None = DEFAULT_PRESET,
+    overrides: Mapping[str, object] | None = None,
+    kimg: float | None = None,
+    minutes: float | None = None,
+    batch: int | None = None,
+    resolution: int | None = None,
+    shape: str | None = None,
+    channels: str | None = None,
+    crop: str | None = None,
+    crops: int | None = None,
+    labels: str | None = None,
+    balanced: bool | None = None,
+    mirror: bool | None = None,
+    seed: int | None = None,
+    device: str | None = None,
+    precision: str | None = None,
+    run: str | Path | None = None,
+    new: bool = False,
+    runs_dir: str | Path = "runs",
+    argv: Sequence[str] | None = None,
+    on_event: Listener = _silent,
+    should_stop: Callable[[], bool] = _never,
+) -> TrainResult:
+    """Train a GAN on a folder or zip of pictures, or go on with the latest run on the same pictures and settings.
+
+    Args:
+        data: folder (of class folders, for a conditional model) or zip.
+        preset: name or path of a preset; None starts from the defaults.
+        overrides: settings by dotted key, such as {"train.g_lr": 1e-4}.
+        kimg: thousands of real pictures to show in all (train.total_kimg).
+        minutes: time budget of this session; it ends cleanly when it is over.
+        batch: pictures per step.
+        resolution: side of the square training picture, pixels.
+        shape: "WIDTHxHEIGHT", for pictures that are not square.
+        channels: rgb, rgba or grey.
+        crop: center or random.
+        crops: crops per picture, at several scales.
+        labels: auto, none, or a CSV or JSON file of file,label.
+        balanced: show every class equally often.
+        mirror: flip half of the pictures left to right.
+        seed: seed of every random stream.
+        device: auto, cpu, cuda, cuda:N or mps.
+        precision: auto, float32 or bf16.
+        run: a run to continue (number, name or folder), or the name of a new one.
+        new: start afresh even when there is a run to continue.
+        runs_dir: the folder that holds the runs.
+        argv: the command line, to be kept in run.json.
+        on_event: called with frozen records of `artgan.training.events` and `artgan.data.cache`.
+        should_stop: asked after every step; True finishes, saves and returns.
+
+    Raises:
+        ArtganError: see `artgan.errors`; SettingError and DatasetError are the common ones.
+    """
+    flags = {
+        "train.total_kimg": kimg,
+        "train.batch": batch,
+        "train.seed": seed,
+        "data.resolution": resolution,
+        "data.shape": shape,
+        "data.channels": channels,
+        "data.crop": crop,
+        "data.crops": crops,
+        "data.labels": labels,
+        "data.balanced": balanced,
+        "data.mirror": mirror,
+        "engine.device": device,
+        "engine.precision": precision,
+    }
+    settings = resolve(preset, overrides or {}, flags)
+    _check_minutes(minutes)
+    engine = Engine.from_settings(settings.engine, settings.train.seed)
+    pictures = load_pictures(Path(data), settings.data, settings.train.seed, on_event, should_stop)
+    runs_dir = Path(runs_dir)
+    chosen = _named_run(run, runs_dir) if run is not None else None
+    if chosen is None and not new and run is None:
+        chosen = _run_to_continue(settings, pictures, runs_dir, on_event)
+    if chosen is None or new:
+        label = (
+            str(run)
+            if run is not None
+            else f"{Path(data).resolve().stem}-{Path(preset).stem if preset else 'defaults'}"
+        )
+        chosen = create_run(runs_dir, label)
+        _describe_run(chosen, settings, engine, pictures, Path(data), argv)
+    else:
+        _refuse_changes(chosen, settings, pictures)
+    return _session(chosen, settings, engine, pictures, minutes, on_event, should_stop)
+
+
+def resume(
+    run: str | Path | None = None,
+    *,
+    data: str | Path | None = None,
+    overrides: Mapping[str, object] | None = None,
+    kimg: float | None = None,
+    minutes: float | None = None,
+    device: str | None = None,
+    precision: str | None = None,
+    runs_dir: str | Path = "runs",
+    on_event: Listener = _silent,
+    should_stop: Callable[[], bool] = _never,
+) -> TrainResult:
+    """Go on with a run from its newest checkpoint, bit for bit as if it had never stopped.
+
+    Args:
+        run: number, name or folder; None is the latest.
+        data: where the pictures are now, when they were moved.
+        overrides: settings that may change (engine.*, snapshot.*, train.total_kimg) by dotted key.
+        kimg: thousands of real pictures to show in all.
+        minutes: time budget of this session.
+        device: auto, cpu, cuda, cuda:N or mps.
+        precision: auto, float32 or bf16.
+        runs_dir: the folder that holds the runs.
+        on_event: called with frozen records.
+        should_stop: asked after every step.
+
+    Raises:
+        CheckpointError: there is no such run, or its checkpoint is damaged.
+        SettingError: a setting was given that may not change.
+        DatasetError: the pictures are gone or have changed.
+    """
+    chosen = find_run(run, Path(runs_dir))
+    flags = {"train.total_kimg": kimg, "engine.device": device, "engine.precision": precision}
+    given = {key: value for key, value in flags.items() if value is not None}
+    settings = validated(with_overrides(read_config(chosen.config).values, {**(overrides or {}), **given}))
+    _check_minutes(minutes)
+    engine = Engine.from_settings(settings.engine, settings.train.seed)
+    path = Path(data) if data is not None else Path(chosen.read_info()["data"]["path"])
+    if not path.exists():
+        raise DatasetError(f"The pictures of {chosen.name} are no longer at {path}.", "Say where with --data FOLDER.")
+    pictures = load_pictures(path, settings.data, settings.train.seed, on_event, should_stop)
+    _refuse_changes(chosen, settings, pictures)
+    return _session(chosen, settings, engine, pictures, minutes, on_event, should_stop)
+
+
+def _session(
+    run: Run,
+    settings: Settings,
+    engine: Engine,
+    pictures: Pictures,
+    minutes: float | None,
+    on_event: Listener,
+    should_stop: Callable[[], bool],
+) -> TrainResult:
+    """One stretch of training in a run folder, from its newest checkpoint or from nothing."""
+    started = time.monotonic()
+    with explaining_memory("Train with a smaller --batch or --resolution."):
+        state = TrainState(settings, pictures.shape, len(pictures.classes), engine)
+        checkpoint = newest_checkpoint(run)
+        if checkpoint is not None:
+            state.load(load_state(checkpoint))
+        cut_back(run.stats, state.nimg)
+        # Total length, intervals and device may have changed: the file says what is in force.
+        atomic_write(run.config, to_toml(settings, title=run.name, description="The settings of this run."))
+        counts = tuple(sum(p.numel() for p in network.parameters()) for network in (state.G, state.D))
+        total = round(settings.train.total_kimg * 1000)
+        on_event(RunStarted(run.folder, state.nimg, total, engine.why, (counts[0], counts[1])))
+        if checkpoint is not None:
+            _notice_other_machine(run, engine, on_event)
+        ending = train_loop(settings, pictures, engine, state, run, minutes, on_event, should_stop)
+    newest = newest_checkpoint(run)
+    if newest is None:
+        raise CheckpointError(f"{run.folder} lost its checkpoints while training.", "Was the folder moved?")
+    return TrainResult(run.folder, state.nimg, ending, time.monotonic() - started, newest)
+
+
+def _check_minutes(minutes: float | None) -> None:
+    if minutes is not None and not minutes > 0:
+        raise SettingError(f"--minutes {minutes:g} is not above 0.", "Give a time budget, such as --minutes 10.")
+
+
+def _named_run(name: str | Path, runs_dir: Path) -> Run | None:
+    """The run meant by `--run`, or None when it is the name of one that does not exist yet."""
+    exact = [run for run in list_runs(runs_dir) if run.name.partition("-")[2] == str(name)]
+    if exact:
+        return exact[-1]
+    try:
+        return find_run(name, runs_dir)
+    except CheckpointError:
+        if str(name).isdecimal() or Path(name).name != str(name):
+            raise  # a number or a path means a run that is there
+        return None
+
+
+def _run_to_continue(settings: Settings, pictures: Pictures, runs_dir: Path, on_event: Listener) -> Run | None:
+    """The latest run on these pictures and settings; tells when one differs only in settings or only in pictures."""
+    near: str | None = None
+    for run in reversed(list_runs(runs_dir)):
+        try:
+            info, old = run.read_info(), validated(read_config(run.config).values)
+            same_data = info["data"]["fingerprint"] == pictures.fingerprint
+            same_path = info["data"]["path"] == str(pictures.ready.source.resolve())
+        except (CheckpointError, SettingError, KeyError, TypeError):
+            continue  # a damaged run is not one to go on with
+        changed = differences(old, settings)
+        if same_data and not changed:
+            return run
+        if same_data or (same_path and not changed):
+            what = "other settings (" + ", ".join(changed) + ")" if same_data else "other pictures in this folder"
+            near = (
+                near or f"Starting a new run: {run.name} has {what}. `artgan resume {run.name}` goes on with that one."
+            )
+    if near:
+        on_event(Notice(near))
+    return None
+
+
+def _refuse_changes(run: Run, settings: Settings, pictures: Pictures) -> None:
+    old = validated(read_config(run.config).values, where=str(run.config))
+    changed = differences(old, settings)
+    if changed:
+        before, now = dict(flat(old)), dict(flat(settings))
+        told = ", ".join(f"{key} ({before[key]} in the run, now {now[key]})" for key in changed)
+        raise SettingError(
+            f"{run.name} cannot go on with other settings: {told}.", "Leave them as they are, or add --new."
+        )
+    if run.read_info().get("data", {}).get("fingerprint") != pictures.fingerprint:
+        raise DatasetError(
+            f"The pictures in {pictures.ready.source} are not those that {run.name} was trained on.",
+            "Bring back the old ones, or start a new run with `artgan train`.",
+        )
+
+
+def _describe_run(
+    run: Run, settings: Settings, engine: Engine, pictures: Pictures, data: Path, argv: Sequence[str] | None
+) -> None:
+    info: dict[str, Any] = {
+        "artgan": artgan.__version__,
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "argv": list(argv) if argv is not None else None,
+        "engine": engine.describe(),
+        "data": {
+            "path": str(data.resolve()),
+            "fingerprint": pictures.fingerprint,
+            "pictures": len(pictures),
+            "classes": pictures.ready.classes,
+            "skipped": [list(pair) for pair in pictures.ready.skipped],
+        },
+    }
+    atomic_write(run.config, to_toml(settings, title=run.name, description="The settings of this run."))
+    atomic_write(run.info, json.dumps(info, indent=2))  # last: a folder without it is not a run
+
+
+def _notice_other_machine(run: Run, engine: Engine, on_event: Listener) -> None:
+    """Say so when the result cannot be bit-equal to an uninterrupted run."""
+    info, now = run.read_info(), engine.describe()
+    then = {**info.get("engine", {}), "torch": info.get("torch")}
+    here = {**now, "torch": torch.__version__}
+    changed = [key for key in ("name", "precision", "threads", "torch") if then.get(key) != here[key]]
+    if changed:
+        told = ", ".join(f"{key} {then.get(key)} -> {here[key]}" for key in changed)
+        on_event(Notice(f"This run began elsewhere ({told}): it goes on, but not bit for bit as it would have there."))
