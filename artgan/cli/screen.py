@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, TextIO
 
 from rich.console import Console
 from rich.table import Table
@@ -74,8 +74,12 @@ def stop_signals() -> Iterator[Callable[[], bool]]:
 def quiet_native_code() -> Iterator[None]:
     """Send what C libraries write to file descriptor 2 (libtiff's complaints about odd files) to nowhere.
 
-    Python's own sys.stderr goes on working, on a copy of the descriptor.
+    Python's own sys.stderr goes on working, on a copy of the descriptor. Where sys.stderr is something else already
+    (a test, a notebook), nothing is changed.
     """
+    if not _is_descriptor_2(sys.stderr):
+        yield
+        return
     sys.stderr.flush()
     copy, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     ours, theirs = os.fdopen(os.dup(2), "w", buffering=1, encoding=sys.stderr.encoding, errors="replace"), sys.stderr
@@ -90,6 +94,13 @@ def quiet_native_code() -> Iterator[None]:
         for handle in (copy, nowhere):
             os.close(handle)
         ours.close()
+
+
+def _is_descriptor_2(stream: TextIO) -> bool:
+    try:
+        return stream.fileno() == 2
+    except (OSError, ValueError):
+        return False
 
 
 def clock(seconds: float) -> str:

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,7 +40,7 @@ def atomic_write(path: Path, data: bytes | str) -> None:
         StorageError: the disk is full or the folder cannot be written.
     """
     raw = data.encode() if isinstance(data, str) else data
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = _beside(path)
     with naming_the_path(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -63,10 +64,10 @@ def atomic_folder(folder: Path) -> Iterator[Path]:
     Raises:
         StorageError: the disk is full or the place cannot be written.
     """
-    temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+    temporary = _beside(folder)
     with naming_the_path(folder):
         try:
-            shutil.rmtree(temporary, ignore_errors=True)
+            _sweep(folder.parent)
             temporary.mkdir(parents=True)
             yield temporary
             for file in temporary.iterdir():
@@ -81,6 +82,31 @@ def atomic_folder(folder: Path) -> Iterator[Path]:
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
         _sync_folder(folder.parent)
+
+
+def _beside(path: Path) -> Path:
+    """A temporary name in the same folder that no other thread or process uses."""
+    return path.with_name(f".{path.name}.{threading.get_ident()}.{os.getpid()}.tmp")
+
+
+def _sweep(folder: Path) -> None:
+    """Remove temporary folders that a killed process left here."""
+    for path in folder.glob(".*.tmp"):
+        owner = path.name.split(".")[-2]
+        if path.is_dir() and owner.isdecimal() and not _alive(int(owner)):
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _alive(process: int) -> bool:
+    if os.name != "posix":
+        return True  # asking would end the process there; `artgan cache clear` removes what is left
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _sync_folder(folder: Path) -> None:

@@ -35,7 +35,7 @@ class Generator(nn.Module):
                 nn.ReLU(inplace=True),
             ]
         self.layers = nn.Sequential(*layers, nn.ConvTranspose2d(channels[-1], shape[0], 4, 2, 1), nn.Tanh())
-        initialise(self, 0.02)
+        initialise(self, "batch")
 
     def forward(self, z: torch.Tensor, c: torch.Tensor | None = None) -> torch.Tensor:
         """Pictures for latents."""
@@ -65,7 +65,7 @@ class Discriminator(nn.Module):
             *normalise(nn.Conv2d(channels[-1], 1, (rows, columns)), 1, "spectral" if norm == "spectral" else "none")
         )
         self.projection = Projection(c_dim, channels[-1]) if c_dim else None
-        initialise(self, 0.02)
+        initialise(self, norm)
 
     def forward(self, pictures: torch.Tensor, c: torch.Tensor | None = None) -> torch.Tensor:
         """Logits, float32 whatever autocast does."""

@@ -38,15 +38,22 @@ def normalise(layer: nn.Module, channels: int, kind: str) -> list[nn.Module]:
     return [layer]
 
 
-def initialise(network: nn.Module, std: float) -> None:
-    """Draw weights from N(0, std), batch-norm gains from N(1, std), biases 0 (Radford et al. 2015, section 4).
+def initialise(network: nn.Module, kind: str) -> None:
+    """Draw weights for a network whose layers are followed by `kind`: batch, spectral or none.
 
+    N(0, 0.02) and batch-norm gains N(1, 0.02) as in Radford et al. 2015, section 4. That fits layers whose output is
+    normalised; with none, signals would shrink about tenfold per layer, so weights are drawn after He et al. 2015.
     Draws from the global generator: seed it first.
     """
     for module in network.modules():
-        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear | nn.Embedding):
-            nn.init.normal_(module.weight, 0.0, std)
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+            if kind == "none":
+                nn.init.kaiming_normal_(module.weight, a=0.2)
+            else:
+                nn.init.normal_(module.weight, 0.0, 0.02)
+        elif isinstance(module, Projection):
+            nn.init.normal_(module.embedding.weight, 0.0, 0.02)
         elif isinstance(module, nn.BatchNorm2d | nn.BatchNorm1d):
-            nn.init.normal_(module.weight, 1.0, std)
+            nn.init.normal_(module.weight, 1.0, 0.02)
         if (bias := getattr(module, "bias", None)) is not None:
             nn.init.zeros_(bias)

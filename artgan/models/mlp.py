@@ -22,7 +22,7 @@ class Generator(nn.Module):
         for before, after in zip(widths, widths[1:], strict=False):
             layers += [nn.Linear(before, after), nn.BatchNorm1d(after), nn.LeakyReLU(0.2, inplace=True)]
         self.layers = nn.Sequential(*layers, nn.Linear(widths[-1], math.prod(shape)), nn.Tanh())
-        initialise(self, 0.02)
+        initialise(self, "batch")
 
     def forward(self, z: torch.Tensor, c: torch.Tensor | None = None) -> torch.Tensor:
         """Pictures for latents."""
@@ -47,7 +47,7 @@ class Discriminator(nn.Module):
         self.layers = nn.Sequential(*layers)
         self.logit = nn.Linear(widths[-1], 1)
         self.projection = Projection(c_dim, widths[-1]) if c_dim else None
-        initialise(self, 0.02)
+        initialise(self, norm)
 
     def forward(self, pictures: torch.Tensor, c: torch.Tensor | None = None) -> torch.Tensor:
         """Logits, float32 whatever autocast does."""

@@ -1,0 +1,31 @@
+"""`python -m tests`: every check of this repository, in one go; the exit code is 0 only when all are well."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+TOOLS = Path(sys.executable).parent
+
+CHECKS = {
+    "ruff": [sys.executable, "-m", "ruff", "check", "."],
+    "ruff format": [sys.executable, "-m", "ruff", "format", "--check", "."],
+    "mypy": [sys.executable, "-m", "mypy"],
+    "import-linter": [str(TOOLS / "lint-imports")],
+    "pytest": [sys.executable, "-m", "pytest"],
+}
+
+
+def main() -> int:
+    failed = []
+    for name, command in CHECKS.items():
+        print(f"--- {name}", flush=True)
+        if subprocess.run(command, cwd=ROOT, check=False).returncode:
+            failed.append(name)
+    if failed:
+        print(f"failed: {', '.join(failed)}")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,116 @@
+"""The README is tested: its commands run, its files exist, its two set-up commands are the ones CI uses."""
+
+import json
+import re
+import shlex
+import zipfile
+from pathlib import Path
+
+import pytest
+from typer.main import get_command
+from typer.testing import CliRunner
+
+from artgan.cli.main import app
+from artgan.config import field_descriptions, find_preset, list_presets, validated
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"```sh\n(.*?)```", README, flags=re.DOTALL)
+COMMANDS = [
+    line.partition(" #")[0].strip() for block in BLOCKS for line in block.splitlines() if line.startswith("artgan ")
+]
+# What shortens a documented command without changing what it does.
+SHORTER = {
+    "demo": ["--minutes", "0.001"],
+    "train": ["--minutes", "0.001", "--set", "model.base_channels=4"],
+    "resume": ["--minutes", "0.001"],
+    "doctor": ["--seconds", "0.05"],
+}
+
+
+def shortened(command: str) -> list[str]:
+    words = shlex.split(command)[1:]
+    if "--minutes" in words:
+        at = words.index("--minutes")
+        del words[at : at + 2]
+    return words + SHORTER.get(words[0], [])
+
+
+def test_every_command_of_the_readme_runs(
+    paintings: Path, class_folders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In order, in one folder, with the folders and files the README speaks of."""
+    monkeypatch.chdir(tmp_path)
+    paintings.rename("paintings")
+    class_folders.rename("fruit")
+    with zipfile.ZipFile("pictures.zip", "w") as archive:
+        for picture in sorted(Path("paintings").iterdir()):
+            archive.write(picture, picture.name)
+    table = {picture.name: "even" if number % 2 else "odd" for number, picture in enumerate(Path("paintings").iterdir())}
+    Path("labels.json").write_text(json.dumps(table))
+    assert len(COMMANDS) >= 15
+    for command in COMMANDS:
+        result = CliRunner().invoke(app, shortened(command))
+        assert result.exit_code == 0, f"{command}\n{result.stderr}"
+
+
+def test_the_two_set_up_commands() -> None:
+    run = (ROOT / ".ci" / "run").read_text()
+    demo, tests = (line for block in BLOCKS for line in block.splitlines() if line.startswith("python3 -m venv"))
+    assert demo.endswith(".venv/bin/artgan demo")
+    assert tests in run.splitlines()
+
+
+def test_every_file_of_the_run_folder_is_described(class_folders: Path, tmp_path: Path) -> None:
+    import artgan
+
+    run = artgan.train(
+        class_folders, overrides={"model.base_channels": 4}, resolution=8, batch=4, kimg=0.004, runs_dir=tmp_path
+    ).run
+    for path in run.rglob("*"):
+        name = re.sub(r"\d{9}", "000200000", path.name)
+        assert name in README, path
+    for name in re.findall(r"^    ([\w.]+\.(?:toml|json|jsonl|png|safetensors)|latest)", README, flags=re.MULTILINE):
+        assert list(run.rglob(re.sub(r"\d{9}", "?????????", name))), name
+
+
+def test_presets_load_have_a_description_and_are_in_the_readme() -> None:
+    presets = list_presets()
+    assert presets
+    for preset in presets:
+        assert preset.title
+        assert preset.description
+        assert f"`{preset.name}`" in README
+        assert find_preset(preset.name).values == preset.values
+        validated(preset.values)
+
+
+def test_settings_and_pictures_named_in_the_readme_exist() -> None:
+    for key in re.findall(r"`((?:engine|data|model|train|augment|snapshot)\.\w+)`", README):
+        assert key in field_descriptions()
+    for name in re.findall(r"\]\((gallery/[^)]+)\)", README):
+        assert (ROOT / name).is_file(), name
+
+
+def test_every_gallery_picture_lies_beside_a_recipe_that_parses() -> None:
+    pictures = sorted((ROOT / "gallery").glob("*.png"))
+    assert pictures
+    group = get_command(app)
+    for picture in pictures:
+        recipe = picture.with_suffix(".sh").read_text()
+        commands = [line for line in recipe.splitlines() if line.startswith("artgan ")]
+        assert commands, picture
+        assert any(picture.name in line for line in recipe.splitlines()), picture
+        for line in commands:
+            words = shlex.split(line)[1:]
+            with group.make_context("artgan", words) as context:
+                name, command, rest = group.resolve_command(context, [*context.protected_args, *context.args])  # type: ignore[attr-defined]
+                assert command is not None
+                command.make_context(name, rest, parent=context).close()
+
+
+def test_nothing_else_stands_at_the_top() -> None:
+    allowed = {"pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md", "artgan", "presets", "tests", "gallery"}
+    found = {path.name for path in ROOT.iterdir() if not path.name.startswith(".")}
+    assert allowed <= found
+    assert found - allowed <= {"build", "dist", "runs", "artgan-demo"}  # what git ignores

@@ -1,0 +1,89 @@
+"""What a checkpoint must hold, and the averaged generator."""
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+from artgan.config import Settings, resolve
+from artgan.engine.device import Engine
+from artgan.errors import CheckpointError
+from artgan.training.state import TrainState, update_average
+
+SETTINGS = resolve(None, {"data.resolution": 8, "model.base_channels": 4, "model.z_dim": 4, "model.d_norm": "spectral"})
+
+
+def state(settings: Settings = SETTINGS, seed: int = 0, c_dim: int = 2) -> TrainState:
+    return TrainState(settings, (3, 8, 8), c_dim, Engine.detect("cpu", "float32", seed))
+
+
+def test_networks_are_a_function_of_the_seed_and_leave_the_global_generator_alone() -> None:
+    before = torch.random.get_rng_state()
+    one, two, other = state().tensors(), state().tensors(), state(seed=1).tensors()
+    assert torch.equal(before, torch.random.get_rng_state())
+    assert all(torch.equal(one[name], two[name]) for name in one)
+    assert not torch.equal(one["G.layers.0.weight"], other["G.layers.0.weight"])
+
+
+def test_everything_survives_the_round_trip() -> None:
+    first = state()
+    z, c = torch.randn(4, 4), torch.tensor([0, 1, 0, 1])
+    first.D(first.G(z, c), c).mean().backward()
+    first.opt_G.step()
+    first.opt_D.step()
+    first.observe({"loss_D": torch.tensor(0.5), "r1": torch.tensor(2.0)})
+    first.nimg = 640
+    second = state(seed=9)
+    second.load(first.tensors())
+    ours, theirs = first.tensors(), second.tensors()
+    assert ours.keys() == theirs.keys()
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+    assert "opt_D.layers.0.parametrizations.weight.original.exp_avg_sq" in ours
+    assert second.nimg == 640
+    assert second.take_means() == {"loss_D": 0.5, "r1": 2.0}
+    assert second.take_means() == {}
+
+
+def test_a_checkpoint_of_other_networks_is_refused_in_one_sentence() -> None:
+    wide = resolve(None, {"data.resolution": 8, "model.base_channels": 8, "model.z_dim": 4})
+    with pytest.raises(CheckpointError, match="does not fit"):
+        state().load(state(wide).tensors())
+
+
+class Tiny(nn.Module):
+    def __init__(self, value: float) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm1d(1)
+        with torch.no_grad():
+            self.norm.weight.fill_(value)
+        assert self.norm.running_mean is not None
+        self.norm.running_mean.fill_(value)
+
+
+def test_average_forgets_half_in_its_half_life_parameters_and_buffers_alike() -> None:
+    average, target = Tiny(1.0), Tiny(0.0)
+    assert target.norm.num_batches_tracked is not None
+    target.norm.num_batches_tracked.fill_(7)
+    update_average(average, target, nimg=1_000_000, batch=500, half_life=500)
+    assert average.norm.weight.item() == pytest.approx(0.5)
+    assert average.norm.running_mean is not None
+    assert average.norm.running_mean.item() == pytest.approx(0.5)
+    assert average.norm.num_batches_tracked == 7
+
+
+def test_average_of_two_half_steps_is_one_step() -> None:
+    target, one = Tiny(0.0), Tiny(1.0)
+    two = copy.deepcopy(one)
+    update_average(one, target, 10**9, 64, 1000)
+    for _ in range(2):
+        update_average(two, target, 10**9, 32, 1000)
+    assert one.norm.weight.item() == pytest.approx(two.norm.weight.item())
+
+
+def test_average_warms_up_and_is_off_at_zero() -> None:
+    average, target = Tiny(1.0), Tiny(0.0)
+    update_average(average, target, nimg=1280, batch=64, half_life=10_000)  # a twentieth of 1,280 is one batch
+    assert average.norm.weight.item() == pytest.approx(0.5)
+    update_average(average, target, nimg=1280, batch=64, half_life=0)
+    assert average.norm.weight.item() == 0.0
