@@ -19,6 +19,7 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Momentum = Annotated[float, Field(ge=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
+DEVICES = r"auto|cpu|mps|cuda(:\d{1,3})?"
 
 
 class Section(BaseModel):
@@ -30,7 +31,7 @@ class Section(BaseModel):
 class EngineSettings(Section):
     """Where the arithmetic happens. May change when a run is resumed."""
 
-    device: str = Field("auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$", description="auto, cpu, cuda, cuda:1 or mps")
+    device: str = Field("auto", pattern=rf"^({DEVICES})$", description="auto, cpu, cuda, cuda:1 or mps")
     precision: Literal["auto", "float32", "bf16"] = Field("auto", description="number format of the heavy arithmetic")
     deterministic: bool = Field(False, description="refuse operations whose results vary between GPU runs")
 
@@ -276,6 +277,8 @@ def validated(values: Mapping[str, Any], where: str = "") -> Settings:
         key = ".".join(str(part) for part in first["loc"] if not isinstance(part, int))
         prefix = f"In {where}, " if where else ""
         if first["type"] == "extra_forbidden":
+            if "." not in key and isinstance(first["input"], Mapping):  # a section that does not exist
+                key = ".".join([key, *list(first["input"])[:1]])
             problem = unknown_key(key)
             raise SettingError(prefix + problem.message, problem.hint) from None
         description = field_descriptions().get(key, "")
@@ -286,9 +289,8 @@ def validated(values: Mapping[str, Any], where: str = "") -> Settings:
 def unknown_key(key: str) -> SettingError:
     """The answer to a setting that does not exist: the nearest one that does."""
     known = list(field_descriptions())
-    near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
-    if not near:  # the right name in the wrong section
-        near = [name for name in known if name.partition(".")[2] == key.rpartition(".")[2]]
+    near = [name for name in known if name.partition(".")[2] == key.rpartition(".")[2]]  # right name, wrong section
+    near = near or difflib.get_close_matches(key, known, n=1, cutoff=0.5)
     hint = f"Did you mean {near[0]}?" if near else "`artgan presets show` lists every setting."
     return SettingError(f"There is no setting {key!r}.", hint)
 

@@ -27,7 +27,7 @@ def runs(runs_dir: RunsDir = Path("runs"), as_json: Json = False) -> None:
                 f"{run.total_kimg:g}",
                 run.size,
                 f"{run.images_per_second:.0f}",
-                run.data,
+                f"{Path(run.data).name} ({run.pictures:,})",
                 run.state,
             ]
             for run in found

@@ -40,13 +40,13 @@ def _plain(value: object) -> object:
 
 
 def give_table(columns: list[str], rows: list[list[str]]) -> None:
-    """A table of the result, on stdout."""
+    """A table of the result, on stdout; its first column is never broken, and in a pipe no column is."""
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        table.add_column(column, overflow="fold")
+    for number, column in enumerate(columns):
+        table.add_column(column, overflow="fold", no_wrap=number == 0)
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
-    Console().print(table)
+    Console(width=None if sys.stdout.isatty() else 1000).print(table)
 
 
 @contextlib.contextmanager

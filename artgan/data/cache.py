@@ -92,9 +92,10 @@ def list_cache() -> list[CacheEntry]:
 
 def clear_cache() -> int:
     """Remove all decoded pictures and remembered digests; returns the bytes freed."""
-    freed = sum(file.stat().st_size for file in cache_folder().rglob("*") if file.is_file())
-    for name in ("pictures", "digests"):
-        shutil.rmtree(cache_folder() / name, ignore_errors=True)
+    freed = 0
+    for folder in (cache_folder() / "pictures", cache_folder() / "digests"):
+        freed += sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+        shutil.rmtree(folder, ignore_errors=True)
     return freed
 
 

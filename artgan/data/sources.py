@@ -132,6 +132,7 @@ def read_label_table(path: Path) -> dict[str, str]:
         rows: Any = json.loads(text) if path.suffix.lower() == ".json" else list(csv.DictReader(text.splitlines()))
         if isinstance(rows, dict):
             rows = [{"file": file, "label": label} for file, label in rows.items()]
+        rows = [row for row in rows if row["label"] not in (None, "")]  # a file without a label is told of as such
         table = {str(PurePosixPath(str(row["file"]).replace("\\", "/"))): str(row["label"]) for row in rows}
     except OSError as error:
         raise DatasetError(f"The label table {path} cannot be read: {error.strerror}.", hint) from error
@@ -158,7 +159,7 @@ def _scan_folder(root: Path, memo: Path | None) -> list[tuple[str, str, str]]:
     if memo and memo.is_file():
         try:
             known = dict(json.loads(memo.read_text(encoding="utf-8")))
-        except ValueError:
+        except (OSError, ValueError, TypeError):
             known = {}  # a memo only saves time
     found, fresh, todo = [], {}, []
     for path in _walk(root, set()):
@@ -173,7 +174,7 @@ def _scan_folder(root: Path, memo: Path | None) -> list[tuple[str, str, str]]:
             continue
         if reason:
             found.append((name, "", reason))
-        elif (entry := known.get(name)) and entry[:2] == [stat.st_size, stat.st_mtime_ns]:
+        elif isinstance(entry := known.get(name), list) and entry[:-1] == [stat.st_size, stat.st_mtime_ns]:
             fresh[name] = entry
             found.append((name, str(entry[2]), ""))
         else:
@@ -229,7 +230,7 @@ def _scan_zip(path: Path) -> list[tuple[str, str, str]]:
                 if info.flag_bits & 1:
                     reason = "locked with a password"
                 found.append((info.filename, f"{info.CRC:08x}{info.file_size:x}", reason or ""))
-    except (OSError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, NotImplementedError, zipfile.BadZipFile) as error:
         raise DatasetError(
             f"{path} is not a whole zip: {error}.", "Unpack it with another tool, or copy it again."
         ) from error

@@ -19,7 +19,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from artgan.engine.storage import Run, atomic_folder, atomic_write
-from artgan.errors import CheckpointError
+from artgan.errors import CheckpointError, StorageError
 
 FORMAT = 1
 GENERATOR, STATE, MANIFEST = "generator.safetensors", "state.safetensors", "manifest.json"
@@ -56,8 +56,11 @@ def save_checkpoint(run: Run, generator: GeneratorFile, state: Tensors) -> Path:
             "nimg": str(generator.nimg),
             "run": generator.run,
         }
-        save_file(_plain(generator.tensors), temporary / GENERATOR, header)
-        save_file(_plain(state), temporary / STATE, {"format": f"artgan-state/{FORMAT}"})
+        try:
+            save_file(_plain(generator.tensors), temporary / GENERATOR, header)
+            save_file(_plain(state), temporary / STATE, {"format": f"artgan-state/{FORMAT}"})
+        except SafetensorError as error:  # what a full disk is called there, instead of OSError
+            raise StorageError(f"{folder} cannot be written: {error}.", "Free some disk space.") from error
         files = {name: _describe(temporary / name) for name in (GENERATOR, STATE)}
         manifest = {"format": FORMAT, "nimg": generator.nimg, "number": number, "files": files}
         atomic_write(temporary / MANIFEST, json.dumps(manifest, indent=2))

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import platform
+import re
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from typing import Literal, TypeVar
 
 import torch
 
-from artgan.config import EngineSettings
+from artgan.config import DEVICES, EngineSettings
 from artgan.errors import DeviceError
 
 M = TypeVar("M", bound=torch.nn.Module)
@@ -113,6 +114,8 @@ def _choose_device(asked: str) -> tuple[torch.device, str]:
         if torch.backends.mps.is_available():
             return torch.device("mps"), "mps: an Apple GPU is here."
         return torch.device("cpu"), f"cpu ({torch.get_num_threads()} threads): no GPU that PyTorch can use is here."
+    if not re.fullmatch(DEVICES, asked):
+        raise DeviceError(f"There is no kind of device {asked!r}.", "Use auto, cpu, cuda, cuda:N or mps.")
     device = torch.device(asked)
     there = {
         "cpu": True,

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageCms, ImageOps, PngImagePlugin, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageCms, ImageOps, PngImagePlugin, UnidentifiedImageError
 
 from artgan.errors import DatasetError
 
@@ -58,7 +58,8 @@ def decode(source: Path | bytes, channels: Channels = "rgb", at_least: tuple[int
     try:
         with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=_formats()) as opened:
             if at_least:
-                opened.draft(None, at_least)
+                lies = opened.getexif().get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
+                opened.draft(None, at_least[::-1] if lies else at_least)
             opened.load()
             upright = ImageOps.exif_transpose(opened)
             return to_mode(upright, channels)
@@ -77,7 +78,7 @@ def decode(source: Path | bytes, channels: Channels = "rgb", at_least: tuple[int
 
 def to_mode(picture: Image.Image, channels: Channels) -> Image.Image:
     """Bring a picture of any mode to 8-bit sRGB, RGBA or grey."""
-    alpha = _alpha(picture) if channels != "grey" or picture.mode not in ("L", "1") else None
+    alpha = _alpha(picture)
     color = _eight_bit(picture)
     color = _to_srgb(color, picture.info.get("icc_profile"))
     if channels == "rgba":
@@ -111,7 +112,7 @@ def _eight_bit(picture: Image.Image) -> Image.Image:
 
 def _to_srgb(picture: Image.Image, profile: bytes | None) -> Image.Image:
     if picture.mode in ("1", "P", "PA", "La"):
-        picture = picture.convert("RGBA" if "A" in picture.mode else "RGB")
+        picture = picture.convert("RGBA" if picture.has_transparency_data else "RGB")
     if picture.mode in ("LA", "RGBA", "RGBa", "RGBX"):
         picture = picture.convert("L" if picture.mode == "LA" else "RGB")
     if picture.mode == "LAB":

@@ -63,7 +63,7 @@ def parse_seeds(text: str) -> tuple[int, ...]:
     seeds: list[int] = []
     for part in text.split(","):
         first, dash, last = part.strip().partition("-")
-        if not first.isdecimal() or (dash and not last.isdecimal()):
+        if not first.isdecimal() or (dash and not last.isdecimal()) or len(part) > 50:
             raise UsageError(f"--seeds {text!r} is not a list of seeds.", "Write whole numbers: 0,3,5-9.")
         low, high = int(first), int(last or first)
         if high < low or high - low >= 100_000 or high >= 2**63:

@@ -11,7 +11,7 @@ from artgan.errors import ArtganError
 
 @dataclass(frozen=True)
 class RunOverview:
-    """One run: position and length in thousands of pictures, picture size, speed, data and state in words."""
+    """One run: position and length in thousands of pictures, picture size, speed, where and how many pictures, state."""
 
     name: str
     folder: Path
@@ -20,6 +20,7 @@ class RunOverview:
     size: str
     images_per_second: float
     data: str
+    pictures: int
     state: str
 
 
@@ -32,10 +33,10 @@ def _one(run: Run) -> RunOverview:
     try:
         settings = validated(read_preset(run.config).values)
         data = run.read_info()["data"]
-        told = f"{data['path']} ({data['pictures']:,})"
+        path, pictures = str(data["path"]), int(data["pictures"])
     except (ArtganError, KeyError, TypeError, ValueError) as error:
         reason = error.message if isinstance(error, ArtganError) else "run.json is damaged"
-        return RunOverview(run.name, run.folder, 0.0, 0.0, "", 0.0, "", reason)
+        return RunOverview(run.name, run.folder, 0.0, 0.0, "", 0.0, "", 0, reason)
     checkpoint = newest_checkpoint(run)
     kimg = int(checkpoint.name) / 1000 if checkpoint else 0.0
     lines = read_json_lines(run.stats)
@@ -43,4 +44,4 @@ def _one(run: Run) -> RunOverview:
     width, height = settings.data.size
     total = settings.train.total_kimg
     state = "finished" if kimg >= total else "can go on" if checkpoint else "no checkpoint yet"
-    return RunOverview(run.name, run.folder, kimg, total, f"{width}x{height}", speed, told, state)
+    return RunOverview(run.name, run.folder, kimg, total, f"{width}x{height}", speed, path, pictures, state)

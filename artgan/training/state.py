@@ -105,10 +105,10 @@ def build_optimizer(network: nn.Module, settings: TrainSettings, lr: float) -> t
 def update_average(G_ema: nn.Module, G: nn.Module, nimg: int, batch: int, half_life: float) -> None:
     """Move the averaged generator towards G; parameters and batch-norm buffers alike.
 
-    The decay is a function of nimg: half of the old is forgotten in `half_life` pictures, or in a twentieth of the
-    pictures shown so far while that is less (Karras et al. 2020, appendix B).
+    The decay is a function of nimg: half of the old is forgotten in `half_life` pictures, or in a tenth of the
+    pictures shown so far while that is less (Karras et al. 2020 warm up likewise, with a twentieth).
     """
-    half_life = min(half_life, nimg / 20)
+    half_life = min(half_life, nimg / 10)
     weight = 1 - 0.5 ** (batch / half_life) if half_life > 0 and math.isfinite(half_life) else 1.0
     ours, theirs = [*G_ema.parameters(), *G_ema.buffers()], [*G.parameters(), *G.buffers()]
     smooth = [(a, b) for a, b in zip(ours, theirs, strict=True) if a.is_floating_point()]

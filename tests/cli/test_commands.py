@@ -34,8 +34,8 @@ def test_train_continue_sample_and_list(paintings: Path, studio: Path) -> None:
     run = Path(first.stdout.strip())
     assert run == Path("runs") / f"00000-{paintings.name}-studio64"
     assert (run / "checkpoints" / "000000012" / "manifest.json").is_file()
-    for words in ("float32", "Ctrl-C", "Preview", "reals.png", "artgan sample 0", "artgan resume 0 --kimg"):
-        assert words in first.stderr or words == "float32"
+    for words in ("Ctrl-C", "Preview", "reals.png", "artgan sample 0", "artgan resume 0 --kimg"):
+        assert words in first.stderr
 
     longer = artgan("train", paintings, *TINY, "--kimg", "0.02", "--set", "snapshot.stats_kimg=0.004")
     assert longer.exit_code == 0, longer.stderr

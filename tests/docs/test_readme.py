@@ -92,21 +92,32 @@ def test_settings_and_pictures_named_in_the_readme_exist() -> None:
         assert (ROOT / name).is_file(), name
 
 
+def parse(words: list[str]) -> None:
+    """Read a command line without running it; a wrong word raises."""
+    group = get_command(app)
+    with group.make_context("artgan", list(words)) as context:
+        name, command, rest = group.resolve_command(context, words)  # type: ignore[attr-defined]
+        command.make_context(name, rest, parent=context).close()
+
+
 def test_every_gallery_picture_lies_beside_a_recipe_that_parses() -> None:
     pictures = sorted((ROOT / "gallery").glob("*.png"))
     assert pictures
-    group = get_command(app)
     for picture in pictures:
         recipe = picture.with_suffix(".sh").read_text()
+        assert picture.name in recipe
         commands = [line for line in recipe.splitlines() if line.startswith("artgan ")]
-        assert commands, picture
-        assert any(picture.name in line for line in recipe.splitlines()), picture
-        for line in commands:
-            words = shlex.split(line)[1:]
-            with group.make_context("artgan", words) as context:
-                name, command, rest = group.resolve_command(context, [*context.protected_args, *context.args])  # type: ignore[attr-defined]
-                assert command is not None
-                command.make_context(name, rest, parent=context).close()
+        scripts = re.findall(r"python - <<'EOF'\n(.*?)\nEOF", recipe, flags=re.DOTALL)
+        assert commands or scripts, picture
+        for command in commands:
+            parse(shlex.split(command)[1:])
+        for script in scripts:
+            compile(script, picture.name, "exec")
+
+
+def test_a_wrong_recipe_would_be_noticed() -> None:
+    with pytest.raises(Exception, match="No such option"):
+        parse(["train", "paintings", "--wings"])
 
 
 def test_nothing_else_stands_at_the_top() -> None:

@@ -83,7 +83,7 @@ def test_average_of_two_half_steps_is_one_step() -> None:
 
 def test_average_warms_up_and_is_off_at_zero() -> None:
     average, target = Tiny(1.0), Tiny(0.0)
-    update_average(average, target, nimg=1280, batch=64, half_life=10_000)  # a twentieth of 1,280 is one batch
+    update_average(average, target, nimg=640, batch=64, half_life=10_000)  # a tenth of 640 is one batch
     assert average.norm.weight.item() == pytest.approx(0.5)
     update_average(average, target, nimg=1280, batch=64, half_life=0)
     assert average.norm.weight.item() == 0.0
