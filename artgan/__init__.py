@@ -26,6 +26,7 @@ _LAZY = {
     "load": "artgan.latent.generator",
     "paint": "artgan.data.painters",
     "paint_collection": "artgan.data.painters",
+    "read_recipe": "artgan.engine.images",
     "resume": "artgan.training.train",
     "sample": "artgan.latent.sample",
     "train": "artgan.training.train",
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from artgan.data.painters import paint_collection as paint_collection
     from artgan.engine.device import Engine as Engine
     from artgan.engine.doctor import diagnose as diagnose
+    from artgan.engine.images import read_recipe as read_recipe
     from artgan.engine.storage import list_runs as list_runs
     from artgan.errors import ArtganError as ArtganError
     from artgan.latent.generator import LoadedGenerator as LoadedGenerator

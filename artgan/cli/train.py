@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
 
 def train(
-    data: Annotated[Path, typer.Argument(help="Folder or zip of pictures; class folders make a conditional model.")],
+    data: Annotated[
+        Path, typer.Argument(metavar="FOLDER", help="Folder or zip of pictures; class folders make it conditional.")
+    ],
     preset: Annotated[str, typer.Option(help="Name of a preset (artgan presets list), or a .toml file.")] = "studio64",
     sets: Sets = None,
     kimg: TotalKimg = None,

@@ -9,7 +9,7 @@ checkpoints/000200000/
 import contextlib
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -108,8 +108,8 @@ def newest_checkpoint(run: Run) -> Path | None:
     return next(reversed(whole_names(run)), None)
 
 
-def verify(folder: Path) -> None:
-    """Check a checkpoint's files against its manifest.
+def verify(folder: Path, names: Sequence[str] = (GENERATOR, STATE)) -> None:
+    """Check files of a checkpoint against its manifest.
 
     Raises:
         CheckpointError: a file is missing, has another size or hash, or the format is from another version.
@@ -122,7 +122,7 @@ def verify(folder: Path) -> None:
             raise CheckpointError(
                 f"{folder} has format {version!r}; this artgan reads {FORMAT}.", "Install the artgan that wrote it."
             )
-        for name in (GENERATOR, STATE):
+        for name in names:
             if _describe(folder / name) != files[name]:
                 raise CheckpointError(f"{folder / name} is damaged: it does not match its manifest.", hint)
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -146,6 +146,8 @@ def load_generator(path: Path) -> GeneratorFile:
         CheckpointError: it is missing, damaged or not an artgan generator.
     """
     path = path / GENERATOR if path.is_dir() else path
+    if (path.parent / MANIFEST).is_file():  # a file that was shared comes without
+        verify(path.parent, [path.name])
     tensors, header = _read(path)
     hint = "Use the generator.safetensors of a checkpoint."
     if header.get("format") != f"artgan-generator/{FORMAT}":

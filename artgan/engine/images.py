@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageCms, ImageOps, PngImagePlugin, UnidentifiedImageError
 
-from artgan.errors import DatasetError
+from artgan.errors import DatasetError, UsageError
 
 Channels = Literal["rgb", "rgba", "grey"]
 MODES: dict[Channels, str] = {"rgb": "RGB", "rgba": "RGBA", "grey": "L"}
@@ -143,9 +143,16 @@ def encode_png(picture: NDArray[np.uint8], recipe: Mapping[str, Any]) -> bytes:
     return buffer.getvalue()
 
 
-def read_recipe(path: Path) -> dict[str, Any]:
-    """How a PNG was made, as `encode_png` wrote it; empty when it does not say."""
-    with Image.open(path, formats=["PNG"]) as picture:
-        text = getattr(picture, "text", {}).get(PNG_KEY, "{}")
-    recipe = json.loads(text)
-    return recipe if isinstance(recipe, dict) else {}
+def read_recipe(path: str | Path) -> dict[str, Any]:
+    """How artgan made a PNG: kind, run, nimg, seeds, command, settings.
+
+    Raises:
+        UsageError: it is not a PNG, or not one that artgan made.
+    """
+    try:
+        with Image.open(path, formats=["PNG"]) as picture:
+            picture.load()
+            recipe: dict[str, Any] = dict(json.loads(getattr(picture, "text", {})[PNG_KEY]))
+    except (OSError, SyntaxError, ValueError, KeyError, TypeError) as error:
+        raise UsageError(f"{path} does not say how it was made.", "Give a PNG that artgan wrote.") from error
+    return recipe

@@ -226,7 +226,7 @@ def list_runs(runs_dir: Path) -> list[Run]:
 
 
 def find_run(name: str | Path | None, runs_dir: Path) -> Run:
-    """The run meant by a path, a number (`7`), the start of a name, or None for the latest.
+    """The run meant by a path, a number (`7`), a name or part of one, or None for the latest.
 
     Raises:
         CheckpointError: there is no such run, or several.

@@ -90,6 +90,8 @@ def sample(
         CheckpointError: there is no model to draw from.
     """
     numbers = parse_seeds(seeds) if isinstance(seeds, str) else tuple(seeds)
+    if not numbers:
+        raise UsageError("There are no seeds to draw.", "Give some, such as 0-15.")
     model = load(run, runs_dir=runs_dir, device=device)
     names: list[str | None] = [class_name] if class_name is not None else [*model.classes] or [None]
     wanted = [

@@ -11,7 +11,7 @@ from artgan.errors import ArtganError
 
 @dataclass(frozen=True)
 class RunOverview:
-    """One run: position and length in thousands of pictures, picture size, speed, where and how many pictures, state."""
+    """One run: position and length in thousands of pictures, picture size, speed, its pictures, its state in words."""
 
     name: str
     folder: Path

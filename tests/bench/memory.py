@@ -36,7 +36,8 @@ def main() -> None:
     parser.add_argument("--folder", type=Path)
     args = parser.parse_args()
     settings = resolve(
-        None, {"train.batch": 250, "train.total_kimg": args.pictures / 1000, "model.base_channels": 8, "data.mirror": True}
+        None,
+        {"train.batch": 250, "train.total_kimg": args.pictures / 1000, "model.base_channels": 8, "data.mirror": True},
     )
     with tempfile.TemporaryDirectory(dir=args.folder) as temporary:
         folder, random = Path(temporary), np.random.default_rng(0)

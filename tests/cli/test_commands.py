@@ -69,11 +69,11 @@ def test_class_folders_and_no_labels(class_folders: Path) -> None:
 
 def test_skipped_files_are_named_literally(paintings: Path) -> None:
     (paintings / "cats [final].png").write_bytes(b"<html>404</html>")
-    (paintings / "[/red] x.jpg").write_bytes(b"")
+    (paintings / "[bold] x.jpg").write_bytes(b"")
     result = artgan("train", paintings, *SHORT)
     assert result.exit_code == 0, result.stderr
     assert "Skipped cats [final].png: not a picture" in result.stderr
-    assert "Skipped [/red] x.jpg: empty file" in result.stderr
+    assert "Skipped [bold] x.jpg: empty file" in result.stderr
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_skipped_files_are_named_literally(paintings: Path) -> None:
         (["train", ".", "--device", "toaster"], 4, "engine.device"),
         (["train", ".", "--labels", "x.csv", "--no-labels"], 2, "exclude each other"),
         (["train", ".", "--labels", "x.csv"], 3, "x.csv cannot be read"),
-        (["train"], 2, "DATA"),
+        (["train"], 2, "FOLDER"),
         (["resume"], 5, "no run in runs"),
         (["resume", "7"], 5, "no run '7'"),
         (["sample"], 5, "no run in runs"),

@@ -46,7 +46,9 @@ def test_every_command_of_the_readme_runs(
     with zipfile.ZipFile("pictures.zip", "w") as archive:
         for picture in sorted(Path("paintings").iterdir()):
             archive.write(picture, picture.name)
-    table = {picture.name: "even" if number % 2 else "odd" for number, picture in enumerate(Path("paintings").iterdir())}
+    table = {
+        picture.name: "even" if number % 2 else "odd" for number, picture in enumerate(Path("paintings").iterdir())
+    }
     Path("labels.json").write_text(json.dumps(table))
     assert len(COMMANDS) >= 15
     for command in COMMANDS:
@@ -70,7 +72,7 @@ def test_every_file_of_the_run_folder_is_described(class_folders: Path, tmp_path
     for path in run.rglob("*"):
         name = re.sub(r"\d{9}", "000200000", path.name)
         assert name in README, path
-    for name in re.findall(r"^    ([\w.]+\.(?:toml|json|jsonl|png|safetensors)|latest)", README, flags=re.MULTILINE):
+    for name in re.findall(r"^    ([\w.]+\.(?:toml|jsonl|json|png|safetensors)|latest)", README, flags=re.MULTILINE):
         assert list(run.rglob(re.sub(r"\d{9}", "?????????", name))), name
 
 

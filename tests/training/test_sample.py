@@ -20,7 +20,7 @@ TINY: dict[str, object] = {
 }
 
 
-@pytest.fixture()
+@pytest.fixture
 def run(class_folders: Path, tmp_path: Path) -> Path:
     return artgan.train(class_folders, preset=None, overrides=TINY, runs_dir=tmp_path / "runs").run
 

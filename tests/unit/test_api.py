@@ -22,6 +22,7 @@ def test_public_names() -> None:
         "load",
         "paint",
         "paint_collection",
+        "read_recipe",
         "resume",
         "sample",
         "train",

@@ -22,7 +22,7 @@ from artgan.engine.images import (
     readable_suffixes,
     to_uint8,
 )
-from artgan.errors import DatasetError
+from artgan.errors import DatasetError, UsageError
 
 ALL: tuple[Channels, ...] = ("rgb", "rgba", "grey")
 RED, WHITE = (255, 0, 0), (255, 255, 255)
@@ -275,10 +275,12 @@ def test_a_png_carries_its_recipe_and_its_pixels(tmp_path: Path, channels: int) 
     assert (values == pixels).all()
 
 
-def test_a_png_without_a_recipe_says_nothing(tmp_path: Path) -> None:
-    path = tmp_path / "plain.png"
-    path.write_bytes(saved(plain("RGB", RED)))
-    assert read_recipe(path) == {}
+def test_a_picture_without_a_recipe_is_refused_in_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "plain.png").write_bytes(saved(plain("RGB", RED)))
+    (tmp_path / "page.png").write_bytes(b"<html>")
+    for name in ("plain.png", "page.png", "missing.png"):
+        with pytest.raises(UsageError, match=name):
+            read_recipe(tmp_path / name)
 
 
 def test_values_are_rounded_to_the_nearest_byte_and_clipped() -> None:
