@@ -4,6 +4,7 @@ import csv
 import hashlib
 import json
 import os
+import posixpath
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from artgan.engine.images import readable_suffixes
 from artgan.engine.storage import atomic_write
 from artgan.errors import ArtganError, DatasetError
 
@@ -84,21 +84,26 @@ def scan(path: Path, labels: str = "auto", memo: Path | None = None) -> Source:
         raise DatasetError(f"{path} does not exist.", "Check the path; quote it when it holds spaces.")
     names = {name: digest for name, digest, reason in found if not reason}
     passed_over = [(name, reason) for name, _, reason in found if reason]
-    if labels in ("auto", "none"):
-        table = class_folders(names) if labels == "auto" else {}
-    else:
-        table = read_label_table(Path(labels))
-        strays = [name for name in names if name not in table]
-        passed_over += [(name, f"no label in {Path(labels).name}") for name in strays]
-        if len(strays) == len(names):
-            example = next(iter(table), "nothing")
-            hint = (
-                f"Names are paths inside {path.name}: it has {example!r}, the folder {next(iter(names), 'nothing')!r}."
-            )
-            raise DatasetError(f"{labels} has a label for none of the {len(names)} pictures.", hint)
+    table = (
+        {} if labels == "none" else class_folders(names) if labels == "auto" else _table_for(Path(labels), path, names)
+    )
+    if table:
+        passed_over += [(name, f"no label in {Path(labels).name}") for name in names if name not in table]
         names = {name: digest for name, digest in names.items() if name in table}
     files = tuple(PictureFile(name, table.get(name), names[name]) for name in sorted(names))
-    return Source(path, files, tuple(sorted({table[name] for name in names if name in table})), tuple(passed_over))
+    return Source(path, files, tuple(sorted({table[name] for name in names if table})), tuple(passed_over))
+
+
+def _table_for(labels: Path, path: Path, names: Mapping[str, str]) -> dict[str, str]:
+    """The label table, after checking that it speaks of these pictures at all."""
+    table = read_label_table(labels)
+    if names and not table.keys() & names.keys():
+        example, ours = next(iter(table), "nothing"), next(iter(names))
+        raise DatasetError(
+            f"{labels} has a label for none of the {len(names)} pictures.",
+            f"Names are paths inside {path.name}: the table has {example!r}, the folder {ours!r}.",
+        )
+    return table
 
 
 def class_folders(names: Mapping[str, str]) -> dict[str, str]:
@@ -106,18 +111,13 @@ def class_folders(names: Mapping[str, str]) -> dict[str, str]:
 
     A single folder around everything, as archives have it, is looked through.
     """
-    parts = {name: PurePosixPath(name).parts for name in names}
-    depth = 0
-    while (
-        parts
-        and len({path[: depth + 1] for path in parts.values()}) == 1
-        and all(len(p) > depth + 1 for p in parts.values())
-    ):
-        depth += 1
-    if any(len(path) < depth + 2 for path in parts.values()):
+    if not names:
         return {}
-    table = {name: path[depth] for name, path in parts.items()}
-    return table if len(set(table.values())) > 1 else {}
+    around = posixpath.commonpath([posixpath.dirname(name) for name in names])
+    inside = {name: PurePosixPath(name).relative_to(around).parts for name in names}
+    if any(len(path) < 2 for path in inside.values()):
+        return {}
+    return {name: path[0] for name, path in inside.items()}
 
 
 def read_label_table(path: Path) -> dict[str, str]:
@@ -235,6 +235,3 @@ def _scan_zip(path: Path) -> list[tuple[str, str, str]]:
             f"{path} is not a whole zip: {error}.", "Unpack it with another tool, or copy it again."
         ) from error
     return found
-
-
-__all__ = ["PictureFile", "Source", "class_folders", "read_label_table", "readable_suffixes", "scan"]

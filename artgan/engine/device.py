@@ -69,8 +69,8 @@ class Engine:
             torch.set_float32_matmul_precision("high")
         if deterministic:
             os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+            torch.use_deterministic_algorithms(True)
             why.append("deterministic: operations that vary from run to run are refused.")
-        torch.use_deterministic_algorithms(deterministic)
         return cls(chosen, dtype, channels_last, seed, deterministic, torch.get_num_threads(), tuple(why))
 
     @classmethod

@@ -24,12 +24,6 @@ _SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
 _LAB = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))
 
 
-def readable_suffixes() -> frozenset[str]:
-    """Lower-case file suffixes, with the dot, of the formats that are read."""
-    Image.init()
-    return frozenset(suffix.lower() for suffix, name in Image.registered_extensions().items() if name in _formats())
-
-
 def _formats() -> list[str]:
     Image.init()
     return [name for name in Image.OPEN if name not in _NOT_READ]

@@ -100,6 +100,15 @@ def test_resuming_by_name_equals_the_same_command(paintings: Path, tmp_path: Pat
     assert outcome(whole.run)[0] == outcome(resumed.run)[0]
 
 
+def test_a_finished_run_made_longer_equals_one_planned_longer(paintings: Path, tmp_path: Path) -> None:
+    whole = run_in(tmp_path / "whole", paintings, {})
+    half = run_in(tmp_path / "half", paintings, {"train.total_kimg": STEPS * BATCH / 2000})
+    assert (half.ending, 2 * half.nimg) == ("kimg", whole.nimg)
+    longer = artgan.resume(half.run, kimg=STEPS * BATCH / 1000)
+    assert outcome(whole.run)[0] == outcome(longer.run)[0]
+    assert outcome(whole.run)[2] == outcome(longer.run)[2]
+
+
 def test_checkpoints_at_any_interval_change_nothing(paintings: Path, tmp_path: Path) -> None:
     seldom = run_in(tmp_path / "seldom", paintings, {})
     often = run_in(tmp_path / "often", paintings, {"snapshot.checkpoint_kimg": 0.001})
