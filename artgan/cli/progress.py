@@ -6,7 +6,7 @@ from types import TracebackType
 
 from tqdm import tqdm
 
-from artgan.cli.screen import clock
+from artgan.cli.screen import clock, visible
 from artgan.data.cache import DatasetReady, DecodeProgress
 from artgan.training.events import Event, Notice, RunStarted, Saved, Stats, Step
 
@@ -22,7 +22,6 @@ class TrainingScreen:
         self.live = sys.stderr.isatty()
         self.bar: tqdm[None] | None = None
         self.started = self.spoke = time.monotonic()
-        self.nimg = self.total = 0
 
     def __enter__(self) -> "TrainingScreen":
         return self
@@ -52,7 +51,7 @@ class TrainingScreen:
             self._say(event.text)
 
     def _say(self, text: str) -> None:
-        tqdm.write(text, file=sys.stderr)
+        tqdm.write(visible(text), file=sys.stderr)
         self.spoke = time.monotonic()
 
     def _close(self) -> None:
@@ -87,7 +86,7 @@ class TrainingScreen:
         self._say(f"Generator {generator / 1e6:.1f} M parameters, discriminator {discriminator / 1e6:.1f} M.")
         where = f"goes on at {event.nimg / 1000:.1f} kimg" if event.nimg else "starts"
         self._say(f"Run {event.run} {where}. Ctrl-C saves and stops; the same command goes on.")
-        self.started, self.nimg, self.total = time.monotonic(), event.nimg, event.total_nimg
+        self.started = time.monotonic()
         timed = self.minutes is not None
         self.bar = tqdm(
             total=self.minutes * 60 if self.minutes is not None else event.total_nimg / 1000,
@@ -101,7 +100,6 @@ class TrainingScreen:
     def _step(self, event: Step) -> None:
         if self.bar is None or not self.live:
             return
-        self.nimg = event.nimg
         seconds = time.monotonic() - self.started
         done = seconds if self.minutes is not None else event.nimg / 1000
         assert self.bar.total is not None

@@ -16,9 +16,14 @@ from rich.table import Table
 from rich.text import Text
 
 
+def visible(text: str) -> str:
+    """Text in which control characters, such as a file name may hold, are written out instead of obeyed."""
+    return "".join(letter if letter.isprintable() else f"\\x{ord(letter):02x}" for letter in text)
+
+
 def say(text: str, style: str = "") -> None:
     """One line on stderr."""
-    Console(stderr=True, soft_wrap=True).print(Text(text, style))
+    Console(stderr=True, soft_wrap=True).print(Text(visible(text), style))
 
 
 def give(text: str) -> None:
@@ -45,7 +50,7 @@ def give_table(columns: list[str], rows: list[list[str]]) -> None:
     for number, column in enumerate(columns):
         table.add_column(column, overflow="fold", no_wrap=number == 0)
     for row in rows:
-        table.add_row(*(Text(cell) for cell in row))
+        table.add_row(*(Text(visible(cell)) for cell in row))
     Console(width=None if sys.stdout.isatty() else 1000).print(table)
 
 

@@ -70,10 +70,12 @@ def test_class_folders_and_no_labels(class_folders: Path) -> None:
 def test_skipped_files_are_named_literally(paintings: Path) -> None:
     (paintings / "cats [final].png").write_bytes(b"<html>404</html>")
     (paintings / "[bold] x.jpg").write_bytes(b"")
+    (paintings / "bell\x07\x1b[31m.png").write_bytes(b"")
     result = artgan("train", paintings, *SHORT)
     assert result.exit_code == 0, result.stderr
     assert "Skipped cats [final].png: not a picture" in result.stderr
     assert "Skipped [bold] x.jpg: empty file" in result.stderr
+    assert "Skipped bell\\x07\\x1b[31m.png: empty file" in result.stderr
 
 
 @pytest.mark.parametrize(

@@ -67,7 +67,12 @@ def test_every_file_of_the_run_folder_is_described(class_folders: Path, tmp_path
     import artgan
 
     run = artgan.train(
-        class_folders, overrides={"model.base_channels": 4}, resolution=8, batch=4, kimg=0.004, runs_dir=tmp_path
+        class_folders,
+        overrides={"model.base_channels": 4, "snapshot.stats_kimg": 0.004},
+        resolution=8,
+        batch=4,
+        kimg=0.004,
+        runs_dir=tmp_path,
     ).run
     for path in run.rglob("*"):
         name = re.sub(r"\d{9}", "000200000", path.name)

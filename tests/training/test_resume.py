@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 import artgan
+from artgan.engine.checkpoint import load_generator
 from artgan.training.events import Step
 from artgan.training.losses import LOSSES
 
@@ -50,7 +51,7 @@ def run_in(folder: Path, data: Path, overrides: Mapping[str, object], stop: int 
     )
 
 
-def outcome(run: Path) -> tuple[bytes, bytes, list[dict[str, Any]], dict[str, bytes]]:
+def outcome(run: Path) -> tuple[bytes, dict[str, bytes], list[dict[str, Any]], dict[str, bytes]]:
     """Final state, final generator, statistics without clock times, and the last preview."""
     newest = max((run / "checkpoints").iterdir())
     lines = [json.loads(line) for line in (run / "stats.jsonl").read_text().splitlines()]
@@ -59,7 +60,8 @@ def outcome(run: Path) -> tuple[bytes, bytes, list[dict[str, Any]], dict[str, by
     preview = max(run.glob("fakes*.png"))
     return (
         (newest / "state.safetensors").read_bytes(),
-        (newest / "generator.safetensors").read_bytes(),
+        # Tensors only: the header holds the intervals, which may differ.
+        {name: tensor.numpy().tobytes() for name, tensor in load_generator(newest).tensors.items()},
         lines,
         {preview.name: preview.read_bytes()},
     )
@@ -74,7 +76,7 @@ SPECIAL: dict[str, dict[str, object]] = {
 }
 
 
-@pytest.mark.parametrize(("loss", "labels"), itertools.product(LOSSES, ["auto", "none"]))
+@pytest.mark.parametrize(("loss", "labels"), [*itertools.product(LOSSES, ["auto", "none"])])
 def test_stopping_and_going_on_leaves_no_trace(loss: str, labels: str, class_folders: Path, tmp_path: Path) -> None:
     overrides = {"train.loss": loss, "data.labels": labels, **SPECIAL.get(loss, {})}
     whole = run_in(tmp_path / "whole", class_folders, overrides)
@@ -88,7 +90,7 @@ def test_stopping_and_going_on_leaves_no_trace(loss: str, labels: str, class_fol
     assert ours[2] == theirs[2]
     assert len(ours[2]) >= 2
     assert ours[0] == theirs[0]
-    assert ours[1].partition(b'"run"')[2][64:] == theirs[1].partition(b'"run"')[2][64:]
+    assert ours[1] == theirs[1]
     assert ours[3] == theirs[3]
 
 
@@ -121,6 +123,7 @@ def test_checkpoints_at_any_interval_change_nothing(paintings: Path, tmp_path: P
 KILLED = """
 import os, signal, sys, json
 import artgan
+from artgan.engine.checkpoint import load_generator
 from artgan.training.events import Step
 folder, data, overrides, at = sys.argv[1], sys.argv[2], json.loads(sys.argv[3]), int(sys.argv[4])
 def listen(event):

@@ -64,11 +64,15 @@ def test_what_is_asked_for_is_given() -> None:
 
 
 def test_settings_are_an_engine_too() -> None:
-    engine = Engine.from_settings(EngineSettings(device="cpu", precision="float32", deterministic=True), seed=3)
-    assert (engine.device.type, engine.dtype, engine.seed, engine.deterministic) == ("cpu", torch.float32, 3, True)
-    assert torch.are_deterministic_algorithms_enabled()
-    Engine.detect("cpu")
     assert not torch.are_deterministic_algorithms_enabled()
+    try:
+        engine = Engine.from_settings(EngineSettings(device="cpu", precision="float32", deterministic=True), seed=3)
+        assert (engine.device.type, engine.dtype, engine.seed, engine.deterministic) == ("cpu", torch.float32, 3, True)
+        assert torch.are_deterministic_algorithms_enabled()
+        Engine.detect("cpu")  # leaves alone what somebody else has switched on
+        assert torch.are_deterministic_algorithms_enabled()
+    finally:
+        torch.use_deterministic_algorithms(False)
 
 
 @pytest.mark.parametrize("device", ["cuda:99", "mps"])
