@@ -131,8 +131,9 @@ class Settings(Section):
         return self
 
 
-# What may differ between a run's saved settings and the settings it is resumed with.
-MAY_CHANGE = re.compile(r"engine\..*|snapshot\..*|train\.total_kimg")
+# What may differ between a run's saved settings and the settings it is resumed with. Where the label table lies may
+# change; what it says is part of the fingerprint of the pictures.
+MAY_CHANGE = re.compile(r"engine\..*|snapshot\..*|train\.total_kimg|data\.labels")
 
 
 def base_grid(width: int, height: int) -> tuple[int, int, int]:

@@ -1,5 +1,6 @@
 """The `artgan` program: its commands, and the one place where errors become sentences and exit codes."""
 
+import errno
 import sys
 import time
 import traceback
@@ -11,7 +12,7 @@ from typer.core import TyperGroup
 import artgan
 from artgan.cli import cache, demo, doctor, presets, runs, sample, train
 from artgan.cli.screen import say
-from artgan.errors import ArtganError
+from artgan.errors import ArtganError, StorageError
 
 _debug = False
 
@@ -29,6 +30,12 @@ class ArtganGroup(TyperGroup):
             say(error.message, "yellow" if error.exit_code == 130 else "bold red")
             say(error.hint)
             raise typer.Exit(error.exit_code) from error
+        except OSError as error:
+            if error.filename is None or error.errno == errno.EPIPE:
+                raise
+            say(f"{error.filename}: {error.strerror}.", "bold red")
+            say("Check the path and its permissions.")
+            raise typer.Exit(StorageError.exit_code) from error
         except KeyboardInterrupt as error:
             say("Stopped at once. What was saved before is whole.", "yellow")
             raise typer.Exit(130) from error

@@ -28,12 +28,13 @@ def say(text: str, style: str = "") -> None:
 
 def give(text: str) -> None:
     """One line of the result, on stdout."""
-    Console(soft_wrap=True).print(Text(text))
+    encoding = sys.stdout.encoding or "utf-8"  # a name that the terminal cannot spell is better spelt oddly than not
+    Console(soft_wrap=True).print(Text(text.encode(encoding, "backslashreplace").decode(encoding)))
 
 
 def give_json(value: Any) -> None:
     """The result as JSON, alone on stdout."""
-    sys.stdout.write(json.dumps(value, indent=2, default=_plain, ensure_ascii=False) + "\n")
+    sys.stdout.write(json.dumps(value, indent=2, default=_plain) + "\n")
 
 
 def _plain(value: object) -> object:
@@ -65,7 +66,9 @@ def stop_signals() -> Iterator[Callable[[], bool]]:
             raise KeyboardInterrupt
         asked = True
         # Not through Console or tqdm: a signal may come while they hold their locks.
-        os.write(2, b"\nStopping: finishing this step and saving. Ctrl-C again stops at once.\n")
+        told = b"\nStopping: finishing this step and saving. Ctrl-C again stops at once.\n"
+        with contextlib.suppress(OSError, ValueError):  # a stderr without a descriptor, or a closed one
+            os.write(sys.stderr.fileno(), told)
 
     before = {number: signal.signal(number, handler) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -1,5 +1,6 @@
 """`artgan train` and `artgan resume`."""
 
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -121,17 +122,20 @@ def resume(
 def _finish(result: "TrainResult", runs_dir: Path, as_json: bool) -> None:
     from artgan.errors import Interrupted
 
-    elsewhere = "" if runs_dir == Path("runs") else f" --runs {runs_dir}"
-    number = int(result.run.name.partition("-")[0])
+    number, _, label = result.run.name.partition("-")
+    if number.isdecimal() and label and result.run.resolve().parent == runs_dir.resolve():
+        which = str(int(number)) + ("" if runs_dir == Path("runs") else f" --runs {shlex.quote(str(runs_dir))}")
+    else:
+        which = shlex.quote(str(result.run))
     if as_json:
         give_json(result)
     if result.ending == "asked":
         told = f"Stopped at {result.nimg / 1000:.1f} kimg; everything is saved in {result.checkpoint}."
-        raise Interrupted(told, f"Go on with: artgan resume {number}{elsewhere}")
+        raise Interrupted(told, f"Go on with: artgan resume {which}")
     if result.ending == "kimg":
-        say(f"Done: {result.nimg / 1000:g} kimg. To go on: artgan resume {number} --kimg MORE{elsewhere}", "green")
+        say(f"Done: {result.nimg / 1000:g} kimg. To go on: artgan resume {which} --kimg MORE", "green")
     else:
-        say(f"Time is up at {result.nimg / 1000:.1f} kimg. To go on: artgan resume {number}{elsewhere}", "green")
-    say(f"Draw pictures with: artgan sample {number}{elsewhere}")
+        say(f"Time is up at {result.nimg / 1000:.1f} kimg. To go on: artgan resume {which}", "green")
+    say(f"Draw pictures with: artgan sample {which}")
     if not as_json:
         give(str(result.run))

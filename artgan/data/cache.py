@@ -9,6 +9,7 @@ KEY is a digest of the content of the source and of the settings that shape the 
 
 import hashlib
 import json
+import math
 import os
 import random
 import shutil
@@ -27,7 +28,7 @@ from artgan.config import DataSettings
 from artgan.data.sources import PictureFile, Source, scan
 from artgan.engine.images import MODES, decode, quiet_decoding
 from artgan.engine.storage import atomic_folder, cache_folder
-from artgan.errors import DatasetError, Interrupted
+from artgan.errors import DatasetError, Interrupted, StorageError
 
 VERSION = 1  # raise it when the same file and settings give other pixels
 MIN_PICTURES = 4
@@ -82,11 +83,10 @@ class CacheEntry:
 def list_cache() -> list[CacheEntry]:
     """All sets of decoded pictures."""
     entries = []
-    for index in sorted(cache_folder().glob("pictures/*/index.json")):
-        values = json.loads(index.read_text(encoding="utf-8"))
-        size = sum(file.stat().st_size for file in index.parent.iterdir())
-        shape = "x".join(map(str, values["shape"]))
-        entries.append(CacheEntry(index.parent, values["source"], values["count"], shape, size))
+    for folder in sorted(cache_folder().glob("pictures/[!.]*/")):
+        index = read_index(folder) or {"source": "(damaged)", "count": 0, "shape": []}
+        size = sum(file.stat().st_size for file in folder.iterdir())
+        entries.append(CacheEntry(folder, index["source"], index["count"], "x".join(map(str, index["shape"])), size))
     return entries
 
 
@@ -125,18 +125,24 @@ def decode_source(
         StorageError: the cache cannot be written.
     """
     memo = (
-        cache_folder() / "digests" / f"{hashlib.blake2b(str(path.resolve()).encode(), digest_size=8).hexdigest()}.json"
+        cache_folder() / "digests" / f"{hashlib.blake2b(os.fsencode(path.resolve()), digest_size=8).hexdigest()}.json"
     )
     source = scan(path, settings.labels, memo)
     width, height = settings.size
     recipe = [VERSION, source.fingerprint, width, height, settings.channels, settings.crop, settings.crops]
     key = hashlib.blake2b(json.dumps(recipe).encode(), digest_size=16).hexdigest()
     folder = cache_folder() / "pictures" / key
-    from_cache = folder.is_dir()
-    if not from_cache:
+    index = read_index(folder)
+    from_cache = index is not None
+    if index is None:
+        shutil.rmtree(folder, ignore_errors=True)  # half of a set, if anything: a cleaner of temporary files was here
         with atomic_folder(folder) as temporary:
             _decode_all(source, settings, temporary, on_event, should_stop)
-    index = json.loads((folder / "index.json").read_text(encoding="utf-8"))
+        index = read_index(folder)
+        if index is None:
+            raise StorageError(
+                f"{folder} is damaged as soon as it is written.", "Look at the disk, or set ARTGAN_CACHE."
+            )
     names = [index["classes"][label] for label in index["labels"]] if index["classes"] else []
     ready = DatasetReady(
         source=path,
@@ -148,7 +154,20 @@ def decode_source(
         from_cache=from_cache,
     )
     on_event(ready)
-    return Decoded(folder, index, source.fingerprint, ready)
+    # Which files could be read belongs to it: with one more or less, the order of all others is another.
+    unread = json.dumps([source.fingerprint, [name for name, _ in index["skipped"]]])
+    return Decoded(folder, index, hashlib.blake2b(unread.encode(), digest_size=16).hexdigest(), ready)
+
+
+def read_index(folder: Path) -> dict[str, Any] | None:
+    """What a set of decoded pictures says of itself, or None when it is not whole."""
+    try:
+        index = json.loads((folder / "index.json").read_text(encoding="utf-8"))
+        size = (folder / "pictures.u8").stat().st_size
+        whole = size == index["count"] * math.prod(index["shape"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return dict(index) if whole else None
 
 
 def _decode_all(

@@ -113,8 +113,9 @@ def class_folders(names: Mapping[str, str]) -> dict[str, str]:
     """
     if not names:
         return {}
-    around = posixpath.commonpath([posixpath.dirname(name) for name in names])
-    inside = {name: PurePosixPath(name).relative_to(around).parts for name in names}
+    relative = {name: name.lstrip("/") for name in names}  # a zip may hold absolute names
+    around = posixpath.commonpath([posixpath.dirname(name) for name in relative.values()])
+    inside = {name: PurePosixPath(path).relative_to(around).parts for name, path in relative.items()}
     if any(len(path) < 2 for path in inside.values()):
         return {}
     return {name: path[0] for name, path in inside.items()}
@@ -201,20 +202,23 @@ def _digest(path: Path) -> tuple[str, str]:
 
 
 def _walk(folder: Path, visited: set[tuple[int, int]]) -> Iterator[Path]:
-    """Files below `folder`, sorted; linked folders are entered once, so a loop of links ends."""
+    """Files below `folder`, sorted; linked folders are entered once, so a loop of links ends.
+
+    A folder that may not be looked into stands for itself, so that it is told of.
+    """
     try:
         stat = folder.stat()
-        entries = sorted(folder.iterdir())
+        entries = [(entry, entry.is_dir(), entry.is_file() or entry.is_symlink()) for entry in sorted(folder.iterdir())]
     except OSError:
+        yield folder
         return
     if (stat.st_dev, stat.st_ino) in visited:
         return
     visited.add((stat.st_dev, stat.st_ino))
-    for entry in entries:
-        if entry.is_dir():
-            if not entry.name.startswith("."):
-                yield from _walk(entry, visited)
-        elif entry.is_file() or entry.is_symlink():
+    for entry, is_folder, is_file in entries:  # anything else is a pipe or a device
+        if is_folder and not entry.name.startswith("."):
+            yield from _walk(entry, visited)
+        elif is_file and not is_folder:
             yield entry
 
 

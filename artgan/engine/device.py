@@ -176,6 +176,7 @@ def explaining_memory(hint: str) -> Iterator[None]:
         raise DeviceError("The memory of the device is full.", hint) from error
     except RuntimeError as error:
         # The CPU allocator and MPS raise a plain RuntimeError.
-        if "can't allocate memory" not in str(error) and "MPS backend out of memory" not in str(error):
+        signs = ("can't allocate memory", "not enough memory: you tried to allocate", "MPS backend out of memory")
+        if not any(sign in str(error) for sign in signs):
             raise
         raise DeviceError("The memory of the device is full.", hint) from error

@@ -19,6 +19,11 @@ from artgan.errors import CheckpointError, StorageError, UsageError
 RUN_NAME = re.compile(r"(\d{5,})-(.+)")
 
 
+try:
+    import fcntl
+except ImportError:  # Windows: two sessions on one run are not kept apart there
+    fcntl = None  # type: ignore[assignment]
+
 RUNS_HINT = "`artgan runs` lists the runs in ./runs; --runs names another folder."
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
@@ -33,8 +38,10 @@ def naming_the_path(path: Path) -> Iterator[None]:
         raise StorageError(f"{path} cannot be written: {error.strerror or error}.", hint) from error
 
 
-def atomic_write(path: Path, data: bytes | str) -> None:
+def atomic_write(path: Path, data: bytes | str, durable: bool = True) -> None:
     """Write a file so that a reader, or a crash at any instant, sees the old file or the new one and nothing between.
+
+    With `durable`, it also waits until the disk has it, so that a power cut cannot take it back.
 
     Raises:
         StorageError: the disk is full or the folder cannot be written.
@@ -46,13 +53,15 @@ def atomic_write(path: Path, data: bytes | str) -> None:
         try:
             with temporary.open("wb") as file:
                 file.write(raw)
-                file.flush()
-                os.fsync(file.fileno())
+                if durable:
+                    file.flush()
+                    os.fsync(file.fileno())
             temporary.replace(path)
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
-        _sync_folder(path.parent)
+        if durable:
+            _sync_folder(path.parent)
 
 
 @contextlib.contextmanager
@@ -137,12 +146,14 @@ def append_json_line(path: Path, record: Mapping[str, Any]) -> None:
 
 
 def read_json_lines(path: Path) -> list[dict[str, Any]]:
-    """All whole records of a JSON-lines file; a line that a crash cut short is left out."""
+    """All whole records of a JSON-lines file that say their nimg; a line that a crash cut short is left out."""
     records = []
     if path.exists():
-        for line in path.read_text(encoding="utf-8").splitlines():
+        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
             with contextlib.suppress(json.JSONDecodeError):
-                records.append(json.loads(line))
+                record = json.loads(line)
+                if isinstance(record, dict) and isinstance(record.get("nimg"), int):
+                    records.append(record)
     return records
 
 
@@ -194,9 +205,32 @@ class Run:
             info = json.loads(self.info.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise CheckpointError(f"{self.folder} is not a run: {self.info.name} cannot be read.", RUNS_HINT) from error
-        if not isinstance(info, dict):
+        data = info.get("data") if isinstance(info, dict) else None
+        if not (isinstance(data, dict) and {"path", "fingerprint", "pictures"} <= data.keys() and "engine" in info):
             raise CheckpointError(f"{self.info} is damaged.", RUNS_HINT)
-        return info
+        return dict(info)
+
+
+@contextlib.contextmanager
+def only_one(run: Run) -> Iterator[None]:
+    """Hold a run for this process; the system lets go of it when the process ends, however it ends.
+
+    Raises:
+        StorageError: another process is training it.
+    """
+    if fcntl is None:
+        yield
+        return
+    with naming_the_path(run.folder):
+        file = (run.folder / ".lock").open("w")
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise StorageError(
+                f"{run.name} is being trained by another process.", "Stop that one first, or start afresh with --new."
+            ) from error
+        yield
 
 
 def create_run(runs_dir: Path, label: str) -> Run:
@@ -237,7 +271,7 @@ def find_run(name: str | Path | None, runs_dir: Path) -> Run:
             raise CheckpointError(f"There is no run in {runs_dir} yet.", "`artgan train FOLDER` makes one.")
         return runs[-1]
     if (Path(name) / "run.json").is_file():
-        return Run(Path(name))
+        return Run(Path(name) if RUN_NAME.fullmatch(Path(name).name) else Path(name).resolve())
     text = str(name)
     meant = [run for run in runs if text.isdecimal() and int(run.name.partition("-")[0]) == int(text)]
     meant = meant or [run for run in runs if run.name == text] or [run for run in runs if text and text in run.name]

@@ -61,7 +61,7 @@ def load(run: str | Path | None = None, *, runs_dir: str | Path = "runs", device
         CheckpointError: there is none, or it is damaged.
         DeviceError: the device is not there.
     """
-    path = _locate(run, Path(runs_dir))
+    path = _locate(run, Path(runs_dir)).absolute()
     file = load_generator(path)
     settings, shape = _read_header(file, path)
     network = build_generator(settings.model, shape, len(file.classes))
@@ -70,7 +70,7 @@ def load(run: str | Path | None = None, *, runs_dir: str | Path = "runs", device
     except RuntimeError as error:
         raise CheckpointError(f"The tensors in {path} do not fit its settings.", "Use another checkpoint.") from error
     engine = Engine.detect(device, "float32")
-    home = path.parents[2] if path.parents[1].name == "checkpoints" else path.parent
+    home = path.parents[2] if len(path.parents) > 2 and path.parents[1].name == "checkpoints" else path.parent
     return LoadedGenerator(engine.place(network).eval(), settings, file.classes, file.nimg, file.run, home, engine)
 
 

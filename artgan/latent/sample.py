@@ -54,7 +54,9 @@ class _Wanted:
 
     @property
     def file_name(self) -> str:
-        return f"{_plain(self.class_name)}-seed{self.seed:05d}.png" if self.class_name else f"seed{self.seed:05d}.png"
+        # The number keeps apart classes whose names look alike once spelt for a file system ("C+" and "C#").
+        prefix = f"{self.label:02d}-{_plain(self.class_name)}-" if self.class_name else ""
+        return f"{prefix}seed{self.seed:05d}.png"
 
 
 def sample(
@@ -89,9 +91,9 @@ def sample(
         UsageError: seeds, class or truncation make no sense, or a file exists.
         CheckpointError: there is no model to draw from.
     """
-    numbers = parse_seeds(seeds) if isinstance(seeds, str) else tuple(seeds)
-    if not numbers:
-        raise UsageError("There are no seeds to draw.", "Give some, such as 0-15.")
+    numbers = parse_seeds(seeds) if isinstance(seeds, str) else tuple(int(seed) for seed in seeds)
+    if not numbers or min(numbers) < 0 or max(numbers) >= 2**63:
+        raise UsageError("Seeds are whole numbers from 0 up, at least one.", "Give some, such as 0-15.")
     model = load(run, runs_dir=runs_dir, device=device)
     names: list[str | None] = [class_name] if class_name is not None else [*model.classes] or [None]
     wanted = [

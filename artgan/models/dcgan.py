@@ -21,10 +21,9 @@ class Generator(nn.Module):
         super().__init__()
         columns, rows, doublings = base_grid(shape[2], shape[1])
         channels = level_channels(base_channels, max_channels, doublings)[::-1]
-        self.class_latent = ClassLatent(c_dim, embed_dim) if c_dim else None
-        width = z_dim + (embed_dim if c_dim else 0)
+        self.class_latent = ClassLatent(z_dim, c_dim, embed_dim)
         layers: list[nn.Module] = [
-            nn.ConvTranspose2d(width, channels[0], (rows, columns), bias=False),
+            nn.ConvTranspose2d(self.class_latent.width, channels[0], (rows, columns), bias=False),
             nn.BatchNorm2d(channels[0]),
             nn.ReLU(inplace=True),
         ]
@@ -39,10 +38,7 @@ class Generator(nn.Module):
 
     def forward(self, z: torch.Tensor, c: torch.Tensor | None = None) -> torch.Tensor:
         """Pictures for latents."""
-        if self.class_latent is not None:
-            assert c is not None, "a conditional generator needs labels"
-            z = self.class_latent(z, c)
-        pictures: torch.Tensor = self.layers(z[:, :, None, None])
+        pictures: torch.Tensor = self.layers(self.class_latent(z, c)[:, :, None, None])
         return pictures
 
 
@@ -64,14 +60,13 @@ class Discriminator(nn.Module):
         self.logit = nn.Sequential(
             *normalise(nn.Conv2d(channels[-1], 1, (rows, columns)), 1, "spectral" if norm == "spectral" else "none")
         )
-        self.projection = Projection(c_dim, channels[-1]) if c_dim else None
+        self.projection = Projection(c_dim, channels[-1])
         initialise(self, norm)
 
     def forward(self, pictures: torch.Tensor, c: torch.Tensor | None = None) -> torch.Tensor:
         """Logits, float32 whatever autocast does."""
         features = self.layers(pictures)
-        logits: torch.Tensor = self.logit(features).flatten(0).float()
-        if self.projection is not None:
-            assert c is not None, "a conditional discriminator needs labels"
-            logits = logits + self.projection(features.float().sum((2, 3)), c)
+        logits: torch.Tensor = self.logit(features).flatten(0).float() + self.projection(
+            features.float().sum((2, 3)), c
+        )
         return logits

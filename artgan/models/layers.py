@@ -5,26 +5,32 @@ from torch import nn
 
 
 class ClassLatent(nn.Module):
-    """A learned vector for the class beside the latent: (N, z_dim) and labels (N,) to (N, z_dim + embed_dim)."""
+    """A learned vector for the class beside the latent: (N, z_dim) and labels (N,) to (N, width).
 
-    def __init__(self, c_dim: int, embed_dim: int) -> None:
+    Without classes (c_dim 0) the latent passes as it is.
+    """
+
+    def __init__(self, z_dim: int, c_dim: int, embed_dim: int) -> None:
         super().__init__()
-        self.embedding = nn.Embedding(c_dim, embed_dim)
+        self.embedding = nn.Embedding(c_dim, embed_dim) if c_dim else None
+        self.width = z_dim + (embed_dim if c_dim else 0)
 
-    def forward(self, z: torch.Tensor, c: torch.Tensor) -> torch.Tensor:
+    def forward(self, z: torch.Tensor, c: torch.Tensor | None) -> torch.Tensor:
         """Latents with the vector of their class."""
-        return torch.cat([z, self.embedding(c)], 1)
+        return z if self.embedding is None else torch.cat([z, self.embedding(c)], 1)
 
 
 class Projection(nn.Module):
-    """The class's share of D's logit, <embed(c), features> (Miyato & Koyama 2018, equation 3)."""
+    """The class's share of D's logit, <embed(c), features> (Miyato & Koyama 2018, equation 3); 0 without classes."""
 
     def __init__(self, c_dim: int, features: int) -> None:
         super().__init__()
-        self.embedding = nn.Embedding(c_dim, features)
+        self.embedding = nn.Embedding(c_dim, features) if c_dim else None
 
-    def forward(self, features: torch.Tensor, c: torch.Tensor) -> torch.Tensor:
+    def forward(self, features: torch.Tensor, c: torch.Tensor | None) -> torch.Tensor:
         """Features (N, F) and labels (N,) to a logit per picture, (N,)."""
+        if self.embedding is None:
+            return features.new_zeros(len(features))
         logits: torch.Tensor = (self.embedding(c) * features).sum(1)
         return logits
 
@@ -51,11 +57,11 @@ def initialise(network: nn.Module, kind: str) -> None:
                 nn.init.kaiming_normal_(module.weight, a=0.2)
             else:
                 nn.init.normal_(module.weight, 0.0, 0.02)
-        elif isinstance(module, ClassLatent):
+        elif isinstance(module, ClassLatent) and module.embedding is not None:
             # Measured on the painters: from N(0, 1) the generator learned one picture per class and became deaf to
             # its latent; a class that begins as a nudge leaves room for both.
             nn.init.normal_(module.embedding.weight, 0.0, 0.2)
-        elif isinstance(module, Projection):
+        elif isinstance(module, Projection) and module.embedding is not None:
             nn.init.normal_(module.embedding.weight, 0.0, 0.02)
         elif isinstance(module, nn.BatchNorm2d | nn.BatchNorm1d):
             nn.init.normal_(module.weight, 1.0, 0.02)

@@ -16,8 +16,8 @@ class Generator(nn.Module):
     ) -> None:
         super().__init__()
         self.shape = shape
-        self.class_latent = ClassLatent(c_dim, embed_dim) if c_dim else None
-        widths = [z_dim + (embed_dim if c_dim else 0)] + [min(base_channels * k, max_channels) for k in (2, 4, 8)]
+        self.class_latent = ClassLatent(z_dim, c_dim, embed_dim)
+        widths = [self.class_latent.width] + [min(base_channels * k, max_channels) for k in (2, 4, 8)]
         layers: list[nn.Module] = []
         for before, after in zip(widths, widths[1:], strict=False):
             layers += [nn.Linear(before, after), nn.BatchNorm1d(after), nn.LeakyReLU(0.2, inplace=True)]
@@ -26,10 +26,7 @@ class Generator(nn.Module):
 
     def forward(self, z: torch.Tensor, c: torch.Tensor | None = None) -> torch.Tensor:
         """Pictures for latents."""
-        if self.class_latent is not None:
-            assert c is not None, "a conditional generator needs labels"
-            z = self.class_latent(z, c)
-        pictures: torch.Tensor = self.layers(z).unflatten(1, self.shape)
+        pictures: torch.Tensor = self.layers(self.class_latent(z, c)).unflatten(1, self.shape)
         return pictures
 
 
@@ -46,14 +43,11 @@ class Discriminator(nn.Module):
             layers += [*normalise(nn.Linear(before, after), after, norm), nn.LeakyReLU(0.2, inplace=True)]
         self.layers = nn.Sequential(*layers)
         self.logit = nn.Linear(widths[-1], 1)
-        self.projection = Projection(c_dim, widths[-1]) if c_dim else None
+        self.projection = Projection(c_dim, widths[-1])
         initialise(self, norm)
 
     def forward(self, pictures: torch.Tensor, c: torch.Tensor | None = None) -> torch.Tensor:
         """Logits, float32 whatever autocast does."""
         features = self.layers(pictures)
-        logits: torch.Tensor = self.logit(features).flatten(0).float()
-        if self.projection is not None:
-            assert c is not None, "a conditional discriminator needs labels"
-            logits = logits + self.projection(features.float(), c)
+        logits: torch.Tensor = self.logit(features).flatten(0).float() + self.projection(features.float(), c)
         return logits

@@ -17,7 +17,7 @@ from artgan.data.cache import DataEvent
 from artgan.data.pictures import Pictures, load_pictures
 from artgan.engine.checkpoint import load_state, newest_checkpoint
 from artgan.engine.device import Engine, explaining_memory
-from artgan.engine.storage import Run, atomic_write, create_run, cut_back, find_run, list_runs
+from artgan.engine.storage import Run, atomic_write, create_run, cut_back, find_run, list_runs, only_one
 from artgan.errors import CheckpointError, DatasetError, SettingError
 from artgan.training.events import Event, Notice, RunStarted
 from artgan.training.loop import Ending, train_loop
@@ -119,7 +119,7 @@ def train(
         "data.channels": channels,
         "data.crop": crop,
         "data.crops": crops,
-        "data.labels": labels,
+        "data.labels": labels if labels in (None, "auto", "none") else str(Path(labels).resolve()),
         "data.balanced": balanced,
         "data.mirror": mirror,
         "engine.device": device,
@@ -203,7 +203,7 @@ def _session(
 ) -> TrainResult:
     """One stretch of training in a run folder, from its newest checkpoint or from nothing."""
     started = time.monotonic()
-    with explaining_memory("Train with a smaller --batch or --resolution."):
+    with only_one(run), explaining_memory("Train with a smaller --batch or --resolution."):
         state = TrainState(settings, pictures.shape, len(pictures.classes), engine)
         checkpoint = newest_checkpoint(run)
         if checkpoint is not None:
@@ -224,21 +224,18 @@ def _session(
 
 
 def _check_minutes(minutes: float | None) -> None:
-    if minutes is not None and not minutes > 0:
-        raise SettingError(f"--minutes {minutes:g} is not above 0.", "Give a time budget, such as --minutes 10.")
+    if minutes is not None and not 0 < minutes < 1e6:
+        raise SettingError(f"--minutes {minutes:g} is not a time.", "Give a time budget, such as --minutes 10.")
 
 
 def _named_run(name: str | Path, runs_dir: Path) -> Run | None:
     """The run meant by `--run`, or None when it is the name of one that does not exist yet."""
-    exact = [run for run in list_runs(runs_dir) if run.name.partition("-")[2] == str(name)]
+    exact = [run for run in list_runs(runs_dir) if str(name) in (run.name, run.name.partition("-")[2])]
     if exact:
         return exact[-1]
-    try:
-        return find_run(name, runs_dir)
-    except CheckpointError:
-        if str(name).isdecimal() or Path(name).name != str(name):
-            raise  # a number or a path means a run that is there
-        return None
+    if str(name).isdecimal() or Path(name).name != str(name) or (Path(name) / "run.json").is_file():
+        return find_run(name, runs_dir)  # a number or a path means a run that is there
+    return None
 
 
 def _run_to_continue(settings: Settings, pictures: Pictures, runs_dir: Path, on_event: Listener) -> Run | None:
@@ -255,7 +252,7 @@ def _run_to_continue(settings: Settings, pictures: Pictures, runs_dir: Path, on_
         if same_data and not changed:
             return run
         if same_data or (same_path and not changed):
-            what = "other settings (" + ", ".join(changed) + ")" if same_data else "other pictures in this folder"
+            what = "other settings (" + ", ".join(changed) + ")" if same_data else "other pictures or labels"
             near = (
                 near or f"Starting a new run: {run.name} has {what}. `artgan resume {run.name}` goes on with that one."
             )
@@ -273,9 +270,9 @@ def _refuse_changes(run: Run, settings: Settings, pictures: Pictures) -> None:
         raise SettingError(
             f"{run.name} cannot go on with other settings: {told}.", "Leave them as they are, or add --new."
         )
-    if run.read_info().get("data", {}).get("fingerprint") != pictures.fingerprint:
+    if run.read_info()["data"]["fingerprint"] != pictures.fingerprint:
         raise DatasetError(
-            f"The pictures in {pictures.ready.source} are not those that {run.name} was trained on.",
+            f"The pictures in {pictures.ready.source}, or their labels, are not those that {run.name} was trained on.",
             "Bring back the old ones, or start a new run with `artgan train`.",
         )
 

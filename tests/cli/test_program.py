@@ -57,6 +57,7 @@ def test_a_signal_saves_and_says_how_to_go_on(number: signal.Signals, paintings:
         out, told = process.communicate(timeout=60)
     assert process.returncode == 130, told
     assert out == ""
+    assert "Stopping: finishing this step" in told
     assert "everything is saved in" in told
     assert "Go on with: artgan resume 0" in told
     assert "Traceback" not in told

@@ -13,6 +13,7 @@ import artgan
 from artgan.data.cache import DatasetReady, DecodeProgress
 from artgan.engine.checkpoint import verify
 from artgan.engine.images import read_recipe
+from artgan.engine.storage import Run, only_one
 from artgan.training.events import RunStarted, Saved, Stats, Step
 from artgan.training.overview import overview
 from artgan.training.snapshots import preview_due
@@ -39,7 +40,7 @@ def test_the_run_folder_holds_what_the_readme_says(class_folders: Path, tmp_path
     run = result.run
     names = {path.name for path in run.iterdir()}
     assert names == {
-        *("config.toml", "run.json", "stats.jsonl", "reals.png", "checkpoints", "latest"),
+        *(".lock", "config.toml", "run.json", "stats.jsonl", "reals.png", "checkpoints", "latest"),
         *("fakes000000000.png", "fakes000000016.png"),
     }
     assert run.name == f"00000-{class_folders.name}-defaults"
@@ -125,6 +126,48 @@ def test_overview_survives_a_damaged_run(paintings: Path, tmp_path: Path) -> Non
     assert states[part.run.name] == "can go on"
     assert "run.json" in states[broken.run.name]
     assert [run.kimg for run in overview(tmp_path)][:2] == [0.016, 0.004]
+
+
+def test_a_run_is_trained_by_one_process_at_a_time(paintings: Path, tmp_path: Path) -> None:
+    first, _ = start(paintings, tmp_path, minutes=1e-6, overrides={"train.total_kimg": 1})
+    with only_one(Run(first.run)), pytest.raises(artgan.ArtganError, match="another process") as refusal:
+        artgan.resume(first.run)
+    assert refusal.value.exit_code == 5
+    assert artgan.resume(first.run, minutes=1e-6).nimg == 8
+
+
+def test_a_damaged_cache_is_made_again(paintings: Path, tmp_path: Path, artgan_cache: Path) -> None:
+    first, _ = start(paintings, tmp_path, minutes=1e-6, overrides={"train.total_kimg": 1})
+    (pixels,) = artgan_cache.glob("pictures/*/pictures.u8")
+    pixels.write_bytes(pixels.read_bytes()[:100])
+    assert artgan.resume(first.run, minutes=1e-6).nimg == 8
+    assert pixels.stat().st_size > 100
+
+
+@pytest.mark.parametrize("damage", ["{", "{}", '{"data": []}', "[1]"])
+def test_a_damaged_run_is_refused_in_one_sentence(damage: str, paintings: Path, tmp_path: Path) -> None:
+    first, _ = start(paintings, tmp_path, minutes=1e-6, overrides={"train.total_kimg": 1})
+    (first.run / "run.json").write_text(damage)
+    with pytest.raises(artgan.ArtganError) as refusal:
+        artgan.resume(first.run)
+    assert refusal.value.exit_code == 5
+
+
+def test_a_name_for_a_run_means_that_run_only(paintings: Path, tmp_path: Path) -> None:
+    longer, _ = start(paintings, tmp_path, run="study2")
+    shorter, _ = start(paintings, tmp_path, run="study")
+    assert longer.run.name.endswith("-study2")
+    assert shorter.run.name.endswith("-study")
+    assert start(paintings, tmp_path, run="study")[0].run == shorter.run
+
+
+def test_a_label_table_may_move(paintings: Path, tmp_path: Path) -> None:
+    table = tmp_path / "labels.json"
+    table.write_text(json.dumps({path.name: path.suffix for path in paintings.iterdir()}))
+    first, _ = start(paintings, tmp_path / "runs", labels=str(table))
+    moved = table.rename(tmp_path / "moved.json")
+    resumed = artgan.resume(first.run, kimg=0.02, overrides={"data.labels": str(moved)})
+    assert resumed.nimg == 20
 
 
 def test_two_runs_started_together_get_two_folders(paintings: Path, tmp_path: Path) -> None:

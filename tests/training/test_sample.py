@@ -33,7 +33,7 @@ def pixels(path: Path) -> np.ndarray:
 def test_single_pictures_carry_their_recipe(run: Path, tmp_path: Path) -> None:
     name = artgan.load(run).classes[1]
     result = artgan.sample(run, seeds="4,7-8", class_name=name, truncation=0.7, out=tmp_path / "out")
-    assert [file.name for file in result.files] == [f"{name}-seed{seed:05d}.png" for seed in (4, 7, 8)]
+    assert [file.name for file in result.files] == [f"01-{name}-seed{seed:05d}.png" for seed in (4, 7, 8)]
     recipe = read_recipe(result.files[0])
     assert recipe["seeds"] == [4]
     assert recipe["class"] == name
@@ -87,7 +87,7 @@ def test_existing_files_are_kept_unless_told_otherwise(run: Path, tmp_path: Path
     assert pixels(out).ndim == 3
 
 
-def test_a_shared_file_is_enough(run: Path, tmp_path: Path) -> None:
+def test_a_shared_file_is_enough(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shared = tmp_path / "elsewhere" / "fruit.safetensors"
     shared.parent.mkdir()
     shutil.copy(run / "checkpoints" / "000000008" / "generator.safetensors", shared)
@@ -96,12 +96,17 @@ def test_a_shared_file_is_enough(run: Path, tmp_path: Path) -> None:
     from_file = artgan.sample(shared, seeds="1", out=tmp_path / "b.png").files[0]
     assert np.array_equal(pixels(from_run), pixels(from_file))
     assert artgan.sample(shared).files[0].parent == shared.parent / "samples"
+    monkeypatch.chdir(shared.parent)  # by its bare name, as the README has it
+    assert artgan.sample(shared.name).files[0].parent.resolve() == (shared.parent / "samples").resolve()
 
 
 def test_wrong_requests_are_answered_with_what_would_be_right(run: Path, tmp_path: Path) -> None:
     with pytest.raises(artgan.ArtganError, match="no class 'aple'") as refusal:
         artgan.sample(run, class_name="aple")
     assert artgan.load(run).classes[0] in refusal.value.hint
+    for seeds in ((), (-1,), (2**63,)):
+        with pytest.raises(artgan.ArtganError, match="Seeds are"):
+            artgan.sample(run, seeds=seeds)
     with pytest.raises(artgan.ArtganError, match="--truncation"):
         artgan.sample(run, truncation=0)
     with pytest.raises(artgan.ArtganError, match="no run 'nothing'"):

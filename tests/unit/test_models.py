@@ -102,6 +102,7 @@ def test_an_untrained_network_passes_its_signal_on_however_deep(side: int) -> No
 
 def test_the_classes_share_of_the_logit_is_an_inner_product() -> None:
     projection = Projection(3, 2)
+    assert projection.embedding is not None
     with torch.no_grad():
         projection.embedding.weight.copy_(torch.tensor([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]))
     features = torch.tensor([[1.0, 10.0], [1.0, 10.0], [2.0, 0.5]])
@@ -127,11 +128,18 @@ def test_the_logit_is_the_unconditional_one_plus_the_classes_share(settings: Mod
 
 
 def test_the_class_stands_beside_the_latent() -> None:
-    layer = ClassLatent(2, 3)
+    layer = ClassLatent(4, 2, 3)
+    assert layer.embedding is not None
     z, c = torch.randn(2, 4), torch.tensor([1, 0])
     both_together = layer(z, c)
     assert torch.equal(both_together[:, :4], z)
     assert torch.equal(both_together[:, 4:], layer.embedding.weight[[1, 0]])
+
+
+def test_without_classes_latent_and_logit_are_bare() -> None:
+    z = torch.randn(2, 4)
+    assert ClassLatent(4, 0, 3)(z, None) is z
+    assert Projection(0, 4)(z, None).tolist() == [0.0, 0.0]
 
 
 @pytest.mark.parametrize("name", ["dcgan", "mlp"])

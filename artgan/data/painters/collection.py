@@ -1,12 +1,13 @@
 """A folder of paintings, one subfolder for each school: a data set that needs no download."""
 
-import os
+import io
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from PIL import Image
 
 from artgan.data.painters.schools import SCHOOLS, known, paint
+from artgan.engine.storage import atomic_write
 from artgan.errors import SettingError
 
 SEEDS_APART = 1_000_000
@@ -55,10 +56,6 @@ def paint_collection(
 
 def _save(picture: Image.Image, path: Path) -> None:
     """Write a PNG whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        picture.save(unfinished, format="PNG", compress_level=4)
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    buffer = io.BytesIO()
+    picture.save(buffer, format="PNG", compress_level=4)
+    atomic_write(path, buffer.getvalue(), durable=False)  # what a seed paints can be painted again
