@@ -47,7 +47,7 @@ def _plain(value: object) -> object:
 
 def give_table(columns: list[str], rows: list[list[str]]) -> None:
     """A table of the result, on stdout; its first column is never broken, and in a pipe no column is."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
+    table = Table(box=None, pad_edge=False, header_style="bold", show_header=any(columns))
     for number, column in enumerate(columns):
         table.add_column(column, overflow="fold", no_wrap=number == 0)
     for row in rows:

@@ -12,8 +12,6 @@ from artgan.config import DataSettings
 from artgan.data.cache import DataEvent, DatasetReady, Decoded, decode_source
 from artgan.engine.seeds import Streams
 
-_DROP_AFTER_BYTES = 256 << 20
-
 
 class Pictures:
     """A set of training pictures.
@@ -37,8 +35,9 @@ class Pictures:
         self._settings, self._streams = settings, streams
         with (decoded.folder / "pictures.u8").open("rb") as file:
             self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        if hasattr(mmap, "MADV_RANDOM"):
+            self._map.madvise(mmap.MADV_RANDOM)  # no reading ahead: the next picture of a batch lies elsewhere
         self._pixels = np.frombuffer(self._map, np.uint8).reshape(self._count, height, width, channels)
-        self._read_bytes = 0
         self._orders: dict[tuple[str, int], NDArray[np.int64]] = {}
         self._members = [torch.nonzero(self.labels == c).flatten().numpy() for c in range(len(self.classes))]
 
@@ -61,7 +60,7 @@ class Pictures:
     def at(self, rows: NDArray[np.int64] | list[int]) -> torch.Tensor:
         """The pictures in `rows`, uint8 (len(rows), C, H, W), laid out channels last."""
         pixels = torch.from_numpy(self._pixels[rows]).permute(0, 3, 1, 2)
-        self._release(pixels.numel())
+        self._release()
         return pixels
 
     def order(self, position: int, size: int) -> NDArray[np.int64]:
@@ -87,12 +86,13 @@ class Pictures:
             self._orders[stream, turn] = torch.randperm(count, generator=self._streams.generator(stream, turn)).numpy()
         return self._orders[stream, turn]
 
-    def _release(self, read: int) -> None:
-        """Hand pages that were read back to the system now and then, so that a large set never fills the memory."""
-        self._read_bytes += read
-        if self._read_bytes > _DROP_AFTER_BYTES and hasattr(mmap, "MADV_DONTNEED"):
+    def _release(self) -> None:
+        """Hand the pages that were just read back to the system, which keeps them cached as long as it has room.
+
+        One picture can map 2 MiB around it, so that a batch of a large set would map hundreds.
+        """
+        if hasattr(mmap, "MADV_DONTNEED"):
             self._map.madvise(mmap.MADV_DONTNEED)
-            self._read_bytes = 0
 
 
 def load_pictures(

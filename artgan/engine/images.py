@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import logging
 import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -31,10 +32,16 @@ def _formats() -> list[str]:
 
 @contextlib.contextmanager
 def quiet_decoding() -> Iterator[None]:
-    """Keep Pillow's warnings about odd files off the screen; use it around a whole batch, from one thread."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
+    """Keep what Pillow says about odd files off the screen; use it around a whole batch, from one thread."""
+    logger = logging.getLogger("PIL")
+    before = logger.level
+    logger.setLevel(logging.CRITICAL + 1)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(before)
 
 
 def decode(source: Path | bytes, channels: Channels = "rgb", at_least: tuple[int, int] | None = None) -> Image.Image:

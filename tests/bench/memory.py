@@ -37,7 +37,7 @@ def main() -> None:
     args = parser.parse_args()
     settings = resolve(
         None,
-        {"train.batch": 250, "train.total_kimg": args.pictures / 1000, "model.base_channels": 8, "data.mirror": True},
+        {"train.batch": 64, "train.total_kimg": args.pictures / 1000, "model.base_channels": 8, "data.mirror": True},
     )
     with tempfile.TemporaryDirectory(dir=args.folder) as temporary:
         folder, random = Path(temporary), np.random.default_rng(0)

@@ -118,6 +118,18 @@ def test_debug_shows_the_traceback() -> None:
     assert "Traceback" in result.stderr
 
 
+def test_a_path_that_cannot_be_used_is_named(paintings: Path, studio: Path) -> None:
+    (studio / "runs").write_text("a file where a folder should be")
+    refused = artgan("train", paintings, *SHORT)
+    assert refused.exit_code == 5
+    assert "runs" in refused.stderr
+    (studio / "file").write_text("")
+    demo = artgan("demo", "file")
+    assert demo.exit_code == 5
+    assert "file" in demo.stderr
+    assert "Traceback" not in refused.stderr + demo.stderr
+
+
 def test_presets_show_is_a_preset(studio: Path) -> None:
     shown = artgan("presets", "show", "studio64")
     (studio / "mine.toml").write_text(shown.stdout)
