@@ -7,7 +7,6 @@
     ├── StorageError        5  a run, checkpoint or output cannot be read or written
     │   └── CheckpointError 5  a checkpoint is missing, damaged or does not fit
     ├── DeviceError         6  the device is not there or its memory is full
-    ├── WeightsError        7  pretrained weights that are not on this machine
     └── Interrupted       130  stopped by the user; what was made is saved
 
 The number is the exit code of the command line. Exit code 1 is kept for bugs.
@@ -65,12 +64,6 @@ class DeviceError(ArtganError):
     """The device is not there, or its memory is full."""
 
     exit_code = 6
-
-
-class WeightsError(ArtganError):
-    """Pretrained weights are not on this machine."""
-
-    exit_code = 7
 
 
 class Interrupted(ArtganError):

@@ -162,7 +162,7 @@ def _scan_folder(root: Path, memo: Path | None) -> list[tuple[str, str, str]]:
             known = dict(json.loads(memo.read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError):
             known = {}  # a memo only saves time
-    found, fresh, todo = [], {}, []
+    found, fresh, unknown = [], {}, []
     for path in _walk(root, set()):
         name = path.relative_to(root).as_posix()
         try:
@@ -179,9 +179,11 @@ def _scan_folder(root: Path, memo: Path | None) -> list[tuple[str, str, str]]:
             fresh[name] = entry
             found.append((name, str(entry[2]), ""))
         else:
-            todo.append((name, path, stat.st_size, stat.st_mtime_ns))
+            unknown.append((name, path, stat.st_size, stat.st_mtime_ns))
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for (name, _, size, time), (digest, reason) in zip(todo, pool.map(_digest, [t[1] for t in todo]), strict=True):
+        for (name, _, size, time), (digest, reason) in zip(
+            unknown, pool.map(_digest, [entry[1] for entry in unknown]), strict=True
+        ):
             found.append((name, digest, reason))
             if digest:
                 fresh[name] = [size, time, digest]

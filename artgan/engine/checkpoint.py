@@ -9,6 +9,7 @@ checkpoints/000200000/
 import contextlib
 import hashlib
 import json
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,8 +90,6 @@ def _numbers(run: Run) -> dict[Path, int]:
 
 def _thin_out(run: Run, numbers: Mapping[Path, int]) -> None:
     """Keep the last three and every tenth."""
-    import shutil
-
     for folder, number in sorted(numbers.items())[:-3]:
         if number % 10:
             shutil.rmtree(folder, ignore_errors=True)
