@@ -60,11 +60,13 @@ class Engine:
         """
         chosen, device_why = _choose_device(device)
         dtype, dtype_why = _choose_dtype(chosen, precision)
-        # Measured on 2 AVX512-BF16 cores: oneDNN's convolutions read channels-last in place, others are reordered.
+        # studio64 on 2 AVX512-BF16 cores: 186 against 178 images/s in bf16, no difference in float32.
         channels_last = chosen.type == "cuda" or (chosen.type == "cpu" and dtype == torch.bfloat16)
         why = [device_why, dtype_why]
         if channels_last:
-            why.append("channels last in memory: the fast convolutions of this device read it without reordering.")
+            why.append(
+                f"channels last in memory: the layout for {chosen.type} convolutions in {precision_name(dtype)}."
+            )
         if chosen.type == "cuda":
             torch.set_float32_matmul_precision("high")
         if deterministic:
@@ -145,7 +147,7 @@ def bf16_support(device: torch.device) -> tuple[bool, str]:
         major, minor = torch.cuda.get_device_capability(device)
         return major >= 8, f"this GPU has compute capability {major}.{minor}; bf16 needs 8.0"
     if device.type == "mps":
-        return False, "bf16 brings nothing on Apple GPUs"
+        return False, "bf16 is not offered on Apple GPUs, where it was not tried"
     capabilities = torch.cpu.get_capabilities()
     found = [name for name in ("amx_bf16", "avx512_bf16") if capabilities.get(name)]
     if found:

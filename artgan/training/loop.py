@@ -72,7 +72,7 @@ def train_loop(  # noqa: PLR0912, PLR0915 - one loop, read from top to bottom
             opt_D.zero_grad(set_to_none=True)
             loss_D.backward()
 
-            # Penalties differentiate twice, which bfloat16 is too coarse for: they run in float32, and seldom.
+            # Penalties differentiate twice; they run in float32, to be on the safe side, and seldom.
             if crossed(at, at + batch, batch * train.penalty_interval):
                 for name, gamma, seen in (("r1", train.r1_gamma, real_seen), ("r2", train.r2_gamma, gen_seen)):
                     if gamma:
