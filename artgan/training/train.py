@@ -210,7 +210,7 @@ def _session(
             state.load(load_state(checkpoint))
         cut_back(run.stats, state.nimg)
         # Total length, intervals and device may have changed: the file says what is in force.
-        atomic_write(run.config, to_toml(settings, title=run.name, description="The settings of this run."))
+        _write_config(run, settings)
         counts = tuple(sum(p.numel() for p in network.parameters()) for network in (state.G, state.D))
         total = round(settings.train.total_kimg * 1000)
         on_event(RunStarted(run.folder, state.nimg, total, engine.why, (counts[0], counts[1])))
@@ -296,8 +296,12 @@ def _describe_run(
             "skipped": [list(pair) for pair in pictures.ready.skipped],
         },
     }
-    atomic_write(run.config, to_toml(settings, title=run.name, description="The settings of this run."))
+    _write_config(run, settings)
     atomic_write(run.info, json.dumps(info, indent=2))  # last: a folder without it is not a run
+
+
+def _write_config(run: Run, settings: Settings) -> None:
+    atomic_write(run.config, to_toml(settings, title=run.name, description="The settings of this run."))
 
 
 def _notice_other_machine(run: Run, engine: Engine, on_event: Listener) -> None:
