@@ -5,6 +5,7 @@ Order of precedence: defaults < preset < `--set section.key=value` < flag. This 
 
 import difflib
 import re
+import reprlib
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -19,6 +20,12 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Momentum = Annotated[float, Field(ge=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
+SMOOTHED = ("minimax", "bce", "lsgan")
+"""Losses with a target for reals, which label smoothing can lower."""
+MAX_PRESET_BYTES = 1 << 15
+"""Ours take one or two KiB. Hostile TOML takes quadratic time: 5 seconds for this much, 25 for twice."""
+_short = reprlib.Repr()
+_short.maxstring = _short.maxother = 120
 DEVICES = r"auto|cpu|mps|cuda(:\d{1,3})?"
 
 
@@ -66,6 +73,7 @@ class ModelSettings(Section):
     max_channels: int = Field(512, ge=4, le=2048, description="channels are never more than this")
     embed_dim: int = Field(32, ge=1, le=1024, description="numbers that stand for a class beside the latent")
     d_norm: Literal["batch", "none", "spectral"] = Field("none", description="normalisation in the discriminator")
+    d_dropout: float = Field(0.0, ge=0, lt=1, description="share of the discriminator's features blanked at random")
 
 
 class TrainSettings(Section):
@@ -78,12 +86,20 @@ class TrainSettings(Section):
     beta1: Momentum = Field(0.5, description="Adam: memory of the gradient")
     beta2: Momentum = Field(0.99, description="Adam: memory of the squared gradient")
     batch: int = Field(64, ge=2, le=4096, description="pictures per step")
+    accumulate: Count = Field(1, description="parts a batch is computed in: the same step with less memory")
     d_steps: int = Field(1, ge=1, le=100, description="discriminator steps per generator step")
     r1_gamma: NotNegative = Field(1.0, description="strength of the R1 penalty on real pictures; 0 is off")
     r2_gamma: NotNegative = Field(0.0, description="strength of the R2 penalty on generated pictures; 0 is off")
     penalty_interval: int = Field(8, ge=1, le=1000, description="steps between R1 and R2 penalties (lazy)")
     gp_lambda: NotNegative = Field(10.0, description="wgan-gp: strength of the gradient penalty")
     clip: Positive = Field(0.01, description="wgan: weights of the critic are clipped to this")
+    grad_clip: NotNegative = Field(0.0, description="gradients longer than this are shortened to it; 0 is off")
+    label_smoothing: float = Field(
+        0.0, ge=0, lt=0.5, description="minimax, bce, lsgan: reals count as real by 1 minus this"
+    )
+    cosine_kimg: NotNegative = Field(
+        0.0, description="learning rates fall along a cosine to 1 % at this kimg; 0 is off"
+    )
     ema_kimg: NotNegative = Field(10.0, description="half-life of the averaged generator, thousands of pictures")
     total_kimg: Positive = Field(1000.0, description="thousands of real pictures to show in all")
     seed: int = Field(0, ge=0, lt=2**63, description="seed of every random stream of the run")
@@ -95,6 +111,8 @@ class AugmentSettings(Section):
     policy: tuple[Literal["color", "translation", "cutout"], ...] = Field(
         (), description="DiffAugment on reals and fakes, for small sets: any of color, translation, cutout"
     )
+    noise: NotNegative = Field(0.0, description="instance noise: standard deviation, where black to white is 2")
+    noise_kimg: Positive = Field(100.0, description="instance noise fades to nothing at this kimg")
 
 
 class SnapshotSettings(Section):
@@ -104,6 +122,7 @@ class SnapshotSettings(Section):
     checkpoint_kimg: Positive = Field(100.0, description="distance between checkpoints, thousands of pictures")
     checkpoint_minutes: Positive = Field(5.0, description="longest time between checkpoints, minutes")
     stats_kimg: Positive = Field(1.0, description="distance between lines of stats.jsonl, thousands of pictures")
+    health_kimg: Positive = Field(2.0, description="distance between lines of metrics.jsonl, thousands of pictures")
 
 
 class Settings(Section):
@@ -122,6 +141,16 @@ class Settings(Section):
             # Gulrajani et al. 2017, section 4: the penalty is per picture, batch norm ties pictures together.
             raise SettingError(
                 "train.loss wgan-gp does not work with model.d_norm batch.", 'Use --set model.d_norm="none".'
+            )
+        if self.train.label_smoothing and self.train.loss not in SMOOTHED:
+            raise SettingError(
+                f"train.label_smoothing does not go with train.loss {self.train.loss}.",
+                f"Use it with one of {', '.join(SMOOTHED)}.",
+            )
+        if self.train.accumulate > self.train.batch // 2:
+            raise SettingError(
+                f"train.accumulate {self.train.accumulate} leaves less than two pictures per part.",
+                f"Choose at most {self.train.batch // 2} for a batch of {self.train.batch}.",
             )
         width, height = self.data.size
         if not 8 <= min(width, height) <= max(width, height) <= 1024:
@@ -211,14 +240,29 @@ def read_preset(path: Path) -> Preset:
         SettingError: it is not TOML, or a key or value in it is wrong.
     """
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        values = _read_toml(path)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
         raise SettingError(
-            f"The preset {path} cannot be read: {error}.", "Compare it with `artgan presets show`."
+            f"The preset {path} cannot be read: {reason}.", "Compare it with `artgan presets show`."
         ) from error
-    title, description = str(values.pop("title", path.stem)), str(values.pop("description", ""))
+    title, description = values.pop("title", path.stem), values.pop("description", "")
+    if not isinstance(title, str) or not isinstance(description, str):
+        raise SettingError(f"In preset {path}, title and description must be text.", "Put them in quotes.")
     validated(values, where=f"preset {path}")
     return Preset(path.stem, title, description, path, values)
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    """What a TOML file says; everything wrong with its content is a ValueError."""
+    if path.exists() and not path.is_file():  # opening a pipe would wait for ever
+        raise ValueError("it is not a file")
+    if path.stat().st_size > MAX_PRESET_BYTES:
+        raise ValueError(f"it is larger than {MAX_PRESET_BYTES >> 10} KiB")
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
 
 
 def resolve(preset: str | None, overrides: Mapping[str, object], flags: Mapping[str, object] | None = None) -> Settings:
@@ -258,7 +302,7 @@ def parse_sets(pairs: Sequence[str]) -> dict[str, object]:
             raise UsageError(f"--set {pair!r} has no '='.", "Write --set train.g_lr=0.0001.")
         try:
             parsed[key.strip()] = tomllib.loads(f"value = {text}")["value"]
-        except tomllib.TOMLDecodeError:
+        except (ValueError, RecursionError):  # not TOML, or TOML that asks for too much
             parsed[key.strip()] = text.strip()
     return parsed
 
@@ -270,20 +314,23 @@ def validated(values: Mapping[str, Any], where: str = "") -> Settings:
         SettingError: names the first key that is wrong and, for a mistyped key, the nearest real one.
     """
     try:
-        return Settings.model_validate(values)
+        settings = Settings.model_validate(values)
+        if settings.data.labels != settings.data.labels.encode("utf-8", "replace").decode():
+            raise SettingError("data.labels is a name that is not UTF-8.", "Rename the label table.")
+        return settings
     except ArtganError as error:
         raise type(error)(f"{where}: {error.message}" if where else error.message, error.hint) from None
     except ValidationError as error:
         first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"] if not isinstance(part, int))
+        key = ".".join(str(part)[:80] for part in first["loc"] if not isinstance(part, int))
         prefix = f"In {where}, " if where else ""
         if first["type"] == "extra_forbidden":
             if "." not in key and isinstance(first["input"], Mapping):  # a section that does not exist
-                key = ".".join([key, *list(first["input"])[:1]])
+                key = ".".join([key, *[str(name)[:80] for name in first["input"]][:1]])
             problem = unknown_key(key)
             raise SettingError(prefix + problem.message, problem.hint) from None
         description = field_descriptions().get(key, "")
-        message = f"{prefix}{key} is {first['input']!r}: {first['msg'].lower()}."
+        message = f"{prefix}{key} is {_short.repr(first['input'])}: {first['msg'].lower()}."
         raise SettingError(message, f"{key}: {description}." if description else "See `artgan presets show`.") from None
 
 

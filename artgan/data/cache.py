@@ -7,12 +7,15 @@
 KEY is a digest of the content of the source and of the settings that shape the pictures.
 """
 
+import contextlib
 import hashlib
+import io
 import json
 import math
 import os
 import random
 import shutil
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -25,12 +28,14 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from artgan.config import DataSettings
-from artgan.data.sources import PictureFile, Source, scan
+from artgan.data.sources import BESIDE, PictureFile, Source, scan
 from artgan.engine.images import MODES, decode, quiet_decoding
-from artgan.engine.storage import atomic_folder, cache_folder
+from artgan.engine.storage import atomic_folder, cache_folder, read_json
 from artgan.errors import DatasetError, Interrupted, StorageError
 
 VERSION = 1  # raise it when the same file and settings give other pixels
+_INDEX = {"source", "count", "files", "shape", "classes", "labels", "skipped", "enlarged"}
+_PACKED_AT_ONCE, _PIXELS_AT_ONCE = 1 << 28, 200_000_000
 MIN_PICTURES = 4
 """Fewer training pictures than this are refused: there is nothing to learn a distribution from."""
 
@@ -52,7 +57,7 @@ class DatasetReady:
         pictures: training pictures, crops counted one by one.
         files: files they come from.
         classes: pictures per class; empty when there are no labels.
-        skipped: (name, reason) of every file that could not be used.
+        skipped: (name, reason) of every file that was not used; those that were never meant to be pictures come last.
         enlarged: files that were smaller than a training picture.
         from_cache: whether nothing had to be decoded.
     """
@@ -124,9 +129,8 @@ def decode_source(
         Interrupted: `should_stop` said so.
         StorageError: the cache cannot be written.
     """
-    memo = (
-        cache_folder() / "digests" / f"{hashlib.blake2b(os.fsencode(path.resolve()), digest_size=8).hexdigest()}.json"
-    )
+    where = os.fsencode(path.resolve() if path.exists() else path)  # a link to itself has no end to resolve
+    memo = cache_folder() / "digests" / f"{hashlib.blake2b(where, digest_size=8).hexdigest()}.json"
     source = scan(path, settings.labels, memo)
     width, height = settings.size
     recipe = [VERSION, source.fingerprint, width, height, settings.channels, settings.crop, settings.crops]
@@ -149,7 +153,11 @@ def decode_source(
         pictures=index["count"],
         files=index["files"],
         classes=dict(sorted(Counter(names).items())),
-        skipped=tuple((name, reason) for name, reason in [*source.passed_over, *index["skipped"]]),
+        skipped=(
+            *source.passed_over,
+            *((name, reason) for name, reason in index["skipped"]),
+            *((name, BESIDE) for name in source.beside),
+        ),
         enlarged=index["enlarged"],
         from_cache=from_cache,
     )
@@ -162,12 +170,12 @@ def decode_source(
 def read_index(folder: Path) -> dict[str, Any] | None:
     """What a set of decoded pictures says of itself, or None when it is not whole."""
     try:
-        index = json.loads((folder / "index.json").read_text(encoding="utf-8"))
+        index = dict(read_json(folder / "index.json"))
         size = (folder / "pictures.u8").stat().st_size
-        whole = size == index["count"] * math.prod(index["shape"])
+        whole = size == index["count"] * math.prod(index["shape"]) and index.keys() >= _INDEX
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return dict(index) if whole else None
+    return index if whole else None
 
 
 def _decode_all(
@@ -182,14 +190,18 @@ def _decode_all(
     skipped: list[tuple[str, str]] = []
     labels: list[int] = []
     used = enlarged = done = 0
+    packed, pixels_open = _Room(_PACKED_AT_ONCE), _Room(_PIXELS_AT_ONCE)
 
     def work(file: PictureFile) -> tuple[NDArray[np.uint8], bool] | str:
         try:
-            return training_pictures(read(file), file.digest, settings)
+            with packed.take(file.bytes):
+                raw = read(file)
+                with pixels_open.take(_pixels(raw, settings)):
+                    return training_pictures(raw, file.digest, settings)
         except DatasetError as error:
             return error.message
         except Exception as error:  # a zip entry that does not match its checksum, a file that vanished
-            return f"cannot be read: {error}"
+            return f"cannot be read: {' '.join(str(error).split())[:120] or type(error).__name__}"
 
     with (
         quiet_decoding(),
@@ -227,6 +239,39 @@ def _decode_all(
         "enlarged": enlarged,
     }
     (folder / "index.json").write_text(json.dumps(index), encoding="utf-8")
+
+
+def _pixels(raw: bytes, settings: DataSettings) -> int:
+    """How many pixels a picture has once it is decoded; 0 for what is no picture."""
+    try:
+        with Image.open(io.BytesIO(raw)) as opened:
+            if settings.crops == 1:
+                opened.draft(None, (2 * max(settings.size),) * 2)
+            return opened.width * opened.height
+    except Exception:  # decoding says what is wrong with it
+        return 0
+
+
+class _Room:
+    """Lets threads work side by side while what they hold fits into `size`; one that holds more works alone."""
+
+    def __init__(self, size: int) -> None:
+        self._size = self._free = size
+        self._changed = threading.Condition()
+
+    @contextlib.contextmanager
+    def take(self, amount: int) -> Iterator[None]:
+        """Wait until there is room for `amount`, and hold it."""
+        amount = min(amount, self._size)
+        with self._changed:
+            self._changed.wait_for(lambda: self._free >= amount)
+            self._free -= amount
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._free += amount
+                self._changed.notify_all()
 
 
 def too_few(source: Source, usable: int, skipped: list[tuple[str, str]], settings: DataSettings) -> DatasetError:

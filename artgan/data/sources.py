@@ -1,33 +1,41 @@
 """What lies in a folder or zip: pictures by name, their labels, and a fingerprint of their content. Decodes nothing."""
 
+import contextlib
 import csv
 import hashlib
+import io
 import json
 import os
 import posixpath
+import stat
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, NamedTuple
 
-from artgan.engine.storage import atomic_write
+from artgan.engine.storage import atomic_write, read_json
 from artgan.errors import ArtganError, DatasetError
 
 MAX_FILE_BYTES = 1 << 30
-# Files that lie beside pictures and were never meant to be any; anything else unknown is tried and named if it fails.
+MAX_TABLE_BYTES = 1 << 26
+_ZIP_HEADER_BYTES = 30
+BESIDE = "not a picture, by its name"
+"""The reason of files that lie beside pictures and were never meant to be any."""
+# Anything else unknown is tried and named if it fails.
 _BESIDE = {".txt", ".md", ".csv", ".tsv", ".json", ".jsonl", ".html", ".xml", ".db", ".ini", ".toml", ".yaml", ".yml"}
 _BESIDE |= {".xmp", ".aae", ".py", ".pdf", ".doc", ".docx", ".zip", ".mp4", ".mov", ".mp3", ".wav", ".lnk", ".log"}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class PictureFile:
-    """One file of a source: its path inside it (with /), its class or None, and a digest of its content."""
+    """One file of a source: its path inside it (with /), its class or None, a digest of its content, and its size."""
 
     name: str
     label: str | None
     digest: str
+    bytes: int
 
 
 @dataclass(frozen=True)
@@ -39,12 +47,14 @@ class Source:
         files: pictures to be, sorted by name.
         classes: sorted class names; empty when there are no labels.
         passed_over: files that say why they are not among `files`, as (name, reason).
+        beside: names of files that were never meant to be pictures; hidden ones are not counted.
     """
 
     path: Path
     files: tuple[PictureFile, ...]
     classes: tuple[str, ...]
     passed_over: tuple[tuple[str, str], ...]
+    beside: tuple[str, ...]
 
     @property
     def fingerprint(self) -> str:
@@ -58,8 +68,9 @@ class Source:
         """A function that reads one file's bytes; it may be called from several threads."""
         if self.path.is_dir():
             return lambda file: (self.path / file.name).read_bytes()
-        archive = zipfile.ZipFile(self.path)
-        return lambda file: archive.read(file.name)
+        with _refusing_damage(self.path):
+            archive = zipfile.ZipFile(self.path)
+        return lambda file: _unpack(archive, file.name)
 
 
 def scan(path: Path, labels: str = "auto", memo: Path | None = None) -> Source:
@@ -76,25 +87,26 @@ def scan(path: Path, labels: str = "auto", memo: Path | None = None) -> Source:
     """
     if path.is_dir():
         found = _scan_folder(path, memo)
-    elif zipfile.is_zipfile(path):
+    elif path.is_file() and _is_zip(path):
         found = _scan_zip(path)
     elif path.exists():
         raise DatasetError(f"{path} is neither a folder nor a zip.", "Give the folder that holds the pictures.")
     else:
         raise DatasetError(f"{path} does not exist.", "Check the path; quote it when it holds spaces.")
-    names = {name: digest for name, digest, reason in found if not reason}
-    passed_over = [(name, reason) for name, _, reason in found if reason]
+    names = {file.name: file for file in found if not file.reason}
+    passed_over = [(file.name, file.reason) for file in found if file.reason not in ("", BESIDE)]
     table = (
         {} if labels == "none" else class_folders(names) if labels == "auto" else _table_for(Path(labels), path, names)
     )
     if table:
         passed_over += [(name, f"no label in {Path(labels).name}") for name in names if name not in table]
-        names = {name: digest for name, digest in names.items() if name in table}
-    files = tuple(PictureFile(name, table.get(name), names[name]) for name in sorted(names))
-    return Source(path, files, tuple(sorted({table[name] for name in names if table})), tuple(passed_over))
+        names = {name: file for name, file in names.items() if name in table}
+    files = tuple(PictureFile(name, table.get(name), names[name].digest, names[name].bytes) for name in sorted(names))
+    classes = tuple(sorted({table[name] for name in names if table}))
+    return Source(path, files, classes, tuple(passed_over), tuple(file.name for file in found if file.reason == BESIDE))
 
 
-def _table_for(labels: Path, path: Path, names: Mapping[str, str]) -> dict[str, str]:
+def _table_for(labels: Path, path: Path, names: Mapping[str, object]) -> dict[str, str]:
     """The label table, after checking that it speaks of these pictures at all."""
     table = read_label_table(labels)
     if names and not table.keys() & names.keys():
@@ -106,7 +118,7 @@ def _table_for(labels: Path, path: Path, names: Mapping[str, str]) -> dict[str, 
     return table
 
 
-def class_folders(names: Mapping[str, str]) -> dict[str, str]:
+def class_folders(names: Mapping[str, object]) -> dict[str, str]:
     """The class of every picture by its first folder, or nothing unless all lie in two or more folders.
 
     A single folder around everything, as archives have it, is looked through.
@@ -127,72 +139,107 @@ def read_label_table(path: Path) -> dict[str, str]:
     Raises:
         DatasetError: it is missing, or has neither form.
     """
-    hint = "Write a CSV with the header file,label, or a JSON object of file: label."
+    hint = "Write a CSV with the header file,label, or a JSON object of file: label, in UTF-8."
     try:
-        text = path.read_text(encoding="utf-8-sig")
-        rows: Any = json.loads(text) if path.suffix.lower() == ".json" else list(csv.DictReader(text.splitlines()))
+        rows = read_json(path, MAX_TABLE_BYTES) if path.suffix.lower() == ".json" else _read_csv(path)
         if isinstance(rows, dict):
             rows = [{"file": file, "label": label} for file, label in rows.items()]
         rows = [row for row in rows if row["label"] not in (None, "")]  # a file without a label is told of as such
-        table = {str(PurePosixPath(str(row["file"]).replace("\\", "/"))): str(row["label"]) for row in rows}
+        if not all(isinstance(row[key], str | int | float) for row in rows for key in ("file", "label")):
+            raise TypeError("files and labels are text or numbers")
+        pairs = [(str(PurePosixPath(str(row["file"]).replace("\\", "/"))), str(row["label"])) for row in rows]
     except OSError as error:
         raise DatasetError(f"The label table {path} cannot be read: {error.strerror}.", hint) from error
     except (ValueError, KeyError, TypeError, csv.Error) as error:
         raise DatasetError(f"The label table {path} is not a table of file and label.", hint) from error
+    table = dict(pairs)
+    if twice := next((file for file, label in pairs if table[file] != label), None):
+        raise DatasetError(f"The label table {path} gives {twice!r} more than one label.", "Give each file one label.")
     return table
 
 
-def _why_not(name: str, size: int) -> str | None:
-    """None for a file to try, '' for one to leave out silently, else the reason to tell."""
-    suffix = PurePosixPath(name).suffix.lower()
-    if any(part.startswith(".") or part == "__MACOSX" for part in PurePosixPath(name).parts) or suffix in _BESIDE:
-        return ""
+def _read_csv(path: Path) -> Any:
+    if path.exists() and not path.is_file():  # opening a pipe would wait for ever
+        raise ValueError("it is not a file")
+    if path.stat().st_size > MAX_TABLE_BYTES:
+        raise ValueError("it is too large")
+    rows = csv.DictReader(io.StringIO(path.read_text(encoding="utf-8-sig")), strict=True)
+    header = list(rows.fieldnames or ())
+    if any(header.count(name) > 1 for name in ("file", "label")):
+        raise ValueError("a column is there twice")
+    return list(rows)
+
+
+class _Found(NamedTuple):
+    """A file that lies in a source: its name, digest, size, and why it is not to be read, or ''."""
+
+    name: str
+    digest: str
+    bytes: int
+    reason: str
+
+
+def _is_hidden(name: str) -> bool:
+    parts = PurePosixPath(name).parts
+    return any((part.startswith(".") and part != "..") or part == "__MACOSX" for part in parts)
+
+
+def _why_not(name: str, size: int) -> str:
+    """The reason to leave a file unread, or ''."""
+    if PurePosixPath(name).suffix.lower() in _BESIDE:
+        return BESIDE
     if size > MAX_FILE_BYTES:
         return "larger than 1 GiB"
-    if size == 0:
-        return "empty file"
-    return None
+    return "" if size else "empty file"
 
 
-def _scan_folder(root: Path, memo: Path | None) -> list[tuple[str, str, str]]:
-    """(name, digest, reason it is passed over or '') of every file that may be a picture."""
-    known: dict[str, Any] = {}
-    if memo and memo.is_file():
-        try:
-            known = dict(json.loads(memo.read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError):
-            known = {}  # a memo only saves time
+def _scan_folder(root: Path, memo: Path | None) -> list[_Found]:
+    """Every file of a folder but the hidden ones."""
+    known = _read_memo(memo) if memo else {}
     found, fresh, unknown = [], {}, []
-    for path in _walk(root, set()):
+    for path in _walk(root):
         name = path.relative_to(root).as_posix()
-        try:
-            stat = path.stat()
-        except OSError as error:
-            found.append((name, "", f"cannot be read: {error.strerror}"))
+        if _is_hidden(name):
             continue
-        reason = _why_not(name, stat.st_size)
-        if reason == "":
-            continue
+        size, time, reason = _look_at(path)
         if reason:
-            found.append((name, "", reason))
-        elif isinstance(entry := known.get(name), list) and entry[:-1] == [stat.st_size, stat.st_mtime_ns]:
+            found.append(_Found(name, "", size, reason))
+        elif isinstance(entry := known.get(name), list) and entry[:-1] == [size, time]:
             fresh[name] = entry
-            found.append((name, str(entry[2]), ""))
+            found.append(_Found(name, str(entry[2]), size, ""))
         else:
-            unknown.append((name, path, stat.st_size, stat.st_mtime_ns))
+            unknown.append((name, path, size, time))
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for (name, _, size, time), (digest, reason) in zip(
-            unknown, pool.map(_digest, [entry[1] for entry in unknown]), strict=True
-        ):
-            found.append((name, digest, reason))
+        digests = pool.map(_digest, [path for _, path, _, _ in unknown])
+        for (name, _, size, time), (digest, reason) in zip(unknown, digests, strict=True):
+            found.append(_Found(name, digest, size, reason))
             if digest:
                 fresh[name] = [size, time, digest]
     if memo and fresh != known:
-        try:
+        # A memo only saves time: a full or read-only cache is reported where it matters.
+        with contextlib.suppress(ArtganError):
             atomic_write(memo, json.dumps(fresh))
-        except ArtganError:
-            return found  # a memo only saves time: a full or read-only cache is reported where it matters
     return found
+
+
+def _read_memo(memo: Path) -> dict[str, Any]:
+    try:
+        return dict(read_json(memo))
+    except (OSError, ValueError, TypeError):
+        return {}  # a memo only saves time
+
+
+def _look_at(path: Path) -> tuple[int, int, str]:
+    """Size and time of a file, and the reason to leave it unread, or ''."""
+    try:
+        status = path.stat()
+    except OSError as error:
+        return 0, 0, f"cannot be read: {error.strerror}"
+    if stat.S_ISDIR(status.st_mode):
+        return 0, 0, "a folder that cannot be looked into"
+    if not stat.S_ISREG(status.st_mode):
+        return 0, 0, "a pipe or a device, not a file"
+    return status.st_size, status.st_mtime_ns, _why_not(path.name, status.st_size)
 
 
 def _digest(path: Path) -> tuple[str, str]:
@@ -203,41 +250,97 @@ def _digest(path: Path) -> tuple[str, str]:
         return "", f"cannot be read: {error.strerror}"
 
 
-def _walk(folder: Path, visited: set[tuple[int, int]]) -> Iterator[Path]:
-    """Files below `folder`, sorted; linked folders are entered once, so a loop of links ends.
+def _walk(root: Path) -> Iterator[Path]:
+    """Everything below `root` but folders, in order; linked folders are entered once, so a loop of links ends.
 
     A folder that may not be looked into stands for itself, so that it is told of.
     """
-    try:
-        stat = folder.stat()
-        entries = [(entry, entry.is_dir(), entry.is_file() or entry.is_symlink()) for entry in sorted(folder.iterdir())]
-    except OSError:
-        yield folder
-        return
-    if (stat.st_dev, stat.st_ino) in visited:
-        return
-    visited.add((stat.st_dev, stat.st_ino))
-    for entry, is_folder, is_file in entries:  # anything else is a pipe or a device
-        if is_folder and not entry.name.startswith("."):
-            yield from _walk(entry, visited)
-        elif is_file and not is_folder:
+    visited: set[tuple[int, int]] = set()
+    open_folders = [iter([root])]  # not by recursion: folders may be nested deeper than Python's calls
+    while open_folders:
+        entry = next(open_folders[-1], None)
+        if entry is None:
+            open_folders.pop()
+        elif not _is_folder(entry):
             yield entry
+        elif entry is root or not entry.name.startswith("."):
+            try:
+                status, inside = entry.stat(), sorted(entry.iterdir())
+            except OSError:
+                yield entry
+                continue
+            if (status.st_dev, status.st_ino) not in visited:
+                visited.add((status.st_dev, status.st_ino))
+                open_folders.append(iter(inside))
 
 
-def _scan_zip(path: Path) -> list[tuple[str, str, str]]:
-    """Like `_scan_folder`; the digest is made of the checksum and size that the archive itself carries."""
-    found = []
+def _is_folder(path: Path) -> bool:
     try:
-        with zipfile.ZipFile(path) as archive:
-            for info in archive.infolist():
-                reason = _why_not(info.filename, info.file_size)
-                if info.is_dir() or reason == "":
-                    continue
-                if info.flag_bits & 1:
-                    reason = "locked with a password"
-                found.append((info.filename, f"{info.CRC:08x}{info.file_size:x}", reason or ""))
-    except (OSError, ValueError, NotImplementedError, zipfile.BadZipFile) as error:
+        return path.is_dir()
+    except OSError:  # in a folder whose names may be seen and nothing else
+        return False
+
+
+def _is_zip(path: Path) -> bool:
+    with _refusing_damage(path):
+        return zipfile.is_zipfile(path)
+
+
+@contextlib.contextmanager
+def _refusing_damage(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # zipfile meets hostile bytes with whatever it stumbles over
+        reason = " ".join(str(error).split())[:120] or type(error).__name__
         raise DatasetError(
-            f"{path} is not a whole zip: {error}.", "Unpack it with another tool, or copy it again."
+            f"{path} is not a whole zip: {reason}.", "Unpack it with another tool, or copy it again."
         ) from error
+
+
+def _scan_zip(path: Path) -> list[_Found]:
+    """Like `_scan_folder`; the digest is made of the checksum and size that the archive itself carries."""
+    with _refusing_damage(path), zipfile.ZipFile(path) as archive:
+        entries = archive.infolist()
+        readable = {id(archive.getinfo(entry.filename)) for entry in entries}
+    overlapping = _overlapping(entries)
+    found = []
+    for entry in entries:
+        name, size = entry.filename, entry.file_size
+        outside = not name or ".." in name.replace("\\", "/").split("/")
+        if name.endswith("/") or (_is_hidden(name) and not outside):
+            continue
+        reason = _why_not(name, size)
+        if reason == BESIDE:
+            pass
+        elif outside:
+            reason = "its name leads out of the zip"
+        elif entry.flag_bits & 1:
+            reason = "locked with a password"
+        elif id(entry) not in readable:
+            reason = "another file in the zip has the same name"
+        elif id(entry) in overlapping:
+            reason = "overlaps another file in the zip, as in a zip bomb"
+        elif not reason and entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            # A few bytes of bzip2 unpack to gigabytes, and Python offers no way to unpack only some of them.
+            reason = "packed in an unusual way (not deflate)"
+        found.append(_Found(name, f"{entry.CRC:08x}{size:x}", size, reason))
     return found
+
+
+def _overlapping(entries: Sequence[zipfile.ZipInfo]) -> set[int]:
+    """Entries (by id) that share bytes of the archive with the next one: each byte shall be unpacked once at most."""
+    ordered = sorted(entries, key=lambda entry: entry.header_offset)
+    return {
+        id(entry)
+        for entry, after in zip(ordered, ordered[1:], strict=False)
+        if entry.header_offset + _ZIP_HEADER_BYTES + entry.compress_size > after.header_offset
+    }
+
+
+def _unpack(archive: zipfile.ZipFile, name: str) -> bytes:
+    """The bytes of one entry: in parts, as only so it stays below the size that the archive tells, true or not."""
+    unpacked = io.BytesIO()
+    with archive.open(name) as entry:
+        while part := entry.read(1 << 20):
+            unpacked.write(part)
+    return unpacked.getvalue()

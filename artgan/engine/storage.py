@@ -145,16 +145,49 @@ def append_json_line(path: Path, record: Mapping[str, Any]) -> None:
         file.write(json.dumps(record) + "\n")
 
 
+def parse_json(text: str) -> Any:
+    """Like json.loads, for text that may be hostile: whatever is wrong with it is a ValueError."""
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
+def read_json(path: Path, most_bytes: int = 1 << 28) -> Any:
+    """What a JSON file says.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is not JSON, not a plain file, or larger than `most_bytes`.
+    """
+    if path.exists() and not path.is_file():  # opening a pipe would wait for ever
+        raise ValueError("it is not a file")
+    if path.stat().st_size > most_bytes:
+        raise ValueError(f"it is larger than {most_bytes >> 20} MiB")
+    return parse_json(path.read_text(encoding="utf-8-sig"))
+
+
 def read_json_lines(path: Path) -> list[dict[str, Any]]:
     """All whole records of a JSON-lines file that say their nimg; a line that a crash cut short is left out."""
     records = []
-    if path.exists():
-        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-            with contextlib.suppress(json.JSONDecodeError):
-                record = json.loads(line)
-                if isinstance(record, dict) and isinstance(record.get("nimg"), int):
-                    records.append(record)
+    if path.is_file():
+        with path.open(encoding="utf-8", errors="replace") as lines:
+            for line in lines:
+                with contextlib.suppress(ValueError):
+                    record = parse_json(line)
+                    if _is_record(record):
+                        records.append(record)
     return records
+
+
+def _is_record(value: object) -> bool:
+    """Whether a line has our form: it says its nimg, and its `time`, if any, is made of numbers."""
+    if not isinstance(value, dict) or type(value.get("nimg")) is not int or not 0 <= value["nimg"] < 2**63:
+        return False
+    times = value.get("time", {})
+    return isinstance(times, dict) and all(
+        isinstance(number, int | float) and abs(number) < 1e18 for number in times.values()
+    )
 
 
 def cut_back(path: Path, nimg: int) -> None:
@@ -191,6 +224,16 @@ class Run:
         return self.folder / "stats.jsonl"
 
     @property
+    def metrics(self) -> Path:
+        """One line of diversity and nearness to the training pictures per `snapshot.health_kimg`."""
+        return self.folder / "metrics.jsonl"
+
+    @property
+    def repairs(self) -> Path:
+        """One line for each time that training went back and mended itself."""
+        return self.folder / "repairs.jsonl"
+
+    @property
     def checkpoints(self) -> Path:
         """One folder per checkpoint, named by nimg."""
         return self.folder / "checkpoints"
@@ -202,11 +245,16 @@ class Run:
             CheckpointError: it is missing or damaged.
         """
         try:
-            info = json.loads(self.info.read_text(encoding="utf-8"))
+            info = read_json(self.info)
         except (OSError, ValueError) as error:
             raise CheckpointError(f"{self.folder} is not a run: {self.info.name} cannot be read.", RUNS_HINT) from error
         data = info.get("data") if isinstance(info, dict) else None
-        if not (isinstance(data, dict) and {"path", "fingerprint", "pictures"} <= data.keys() and "engine" in info):
+        form = {"path": str, "fingerprint": str, "pictures": int}
+        if (
+            not isinstance(data, dict)
+            or not all(isinstance(data.get(key), kind) for key, kind in form.items())
+            or not isinstance(info.get("engine"), dict)
+        ):
             raise CheckpointError(f"{self.info} is damaged.", RUNS_HINT)
         return dict(info)
 
@@ -270,14 +318,16 @@ def find_run(name: str | Path | None, runs_dir: Path) -> Run:
         if not runs:
             raise CheckpointError(f"There is no run in {runs_dir} yet.", "`artgan train FOLDER` makes one.")
         return runs[-1]
-    if (Path(name) / "run.json").is_file():
-        return Run(Path(name) if RUN_NAME.fullmatch(Path(name).name) else Path(name).resolve())
+    with contextlib.suppress(OSError):  # a name that is too long, or leads where we may not look
+        if (Path(name) / "run.json").is_file():
+            return Run(Path(name) if RUN_NAME.fullmatch(Path(name).name) else Path(name).resolve())
     text = str(name)
-    meant = [run for run in runs if text.isdecimal() and int(run.name.partition("-")[0]) == int(text)]
+    number = int(text) if text.isdecimal() and len(text) < 20 else None
+    meant = [run for run in runs if int(run.name.partition("-")[0]) == number]
     meant = meant or [run for run in runs if run.name == text] or [run for run in runs if text and text in run.name]
     if len(meant) == 1:
         return meant[0]
-    problem = f"{len(meant)} runs match {text!r}" if meant else f"There is no run {text!r} in {runs_dir}"
+    problem = f"{len(meant)} runs match {text!r}" if meant else f"There is no run {text[:200]!r} in {runs_dir}"
     raise CheckpointError(f"{problem}.", RUNS_HINT)
 
 
@@ -288,4 +338,4 @@ def refuse_existing(path: Path, overwrite: bool) -> None:
         UsageError: `path` exists and `overwrite` is off.
     """
     if path.exists() and not overwrite:
-        raise UsageError(f"{path} exists.", "Choose another name with -o, or add --overwrite.")
+        raise UsageError(f"{path} exists.", "Choose another name, or add --overwrite.")
