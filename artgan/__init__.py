@@ -17,15 +17,17 @@ _LAZY = {
     "ArtganError": "artgan.errors",
     "Engine": "artgan.engine.device",
     "LoadedGenerator": "artgan.latent.generator",
+    "ProgressResult": "artgan.training.film",
     "SampleResult": "artgan.latent.sample",
     "Settings": "artgan.config",
-    "TrainResult": "artgan.training.train",
+    "TrainResult": "artgan.training.session",
     "diagnose": "artgan.engine.doctor",
     "list_presets": "artgan.config",
     "list_runs": "artgan.engine.storage",
     "load": "artgan.latent.generator",
     "paint": "artgan.data.painters",
     "paint_collection": "artgan.data.painters",
+    "progress": "artgan.training.film",
     "read_recipe": "artgan.engine.images",
     "resume": "artgan.training.train",
     "sample": "artgan.latent.sample",
@@ -48,7 +50,9 @@ if TYPE_CHECKING:
     from artgan.latent.generator import load as load
     from artgan.latent.sample import SampleResult as SampleResult
     from artgan.latent.sample import sample as sample
-    from artgan.training.train import TrainResult as TrainResult
+    from artgan.training.film import ProgressResult as ProgressResult
+    from artgan.training.film import progress as progress
+    from artgan.training.session import TrainResult as TrainResult
     from artgan.training.train import resume as resume
     from artgan.training.train import train as train
 

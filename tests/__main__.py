@@ -12,6 +12,7 @@ CHECKS = {
     "ruff format": [sys.executable, "-m", "ruff", "format", "--check", "."],
     "mypy": [sys.executable, "-m", "mypy"],
     "import-linter": [str(TOOLS / "lint-imports")],
+    "browser": [sys.executable, "-m", "tests.browser.chromium"],  # installs one where it can
     "pytest": [sys.executable, "-m", "pytest"],
 }
 

@@ -23,7 +23,7 @@ def demo(
     """
     from tqdm import tqdm
 
-    from artgan.cli.progress import TrainingScreen
+    from artgan.cli.training_screen import TrainingScreen
     from artgan.data.painters import paint_collection
     from artgan.errors import Interrupted
     from artgan.latent.sample import sample

@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 import artgan
-from artgan.cli import cache, demo, doctor, presets, runs, sample, train
+from artgan.cli import cache, demo, doctor, presets, progress, runs, sample, train
 from artgan.cli.screen import say
 from artgan.errors import ArtganError, StorageError
 
@@ -75,6 +75,7 @@ app.command("demo")(demo.demo)
 app.command("train")(train.train)
 app.command("resume")(train.resume)
 app.command("sample")(sample.sample)
+app.command("progress")(progress.progress)
 app.command("runs")(runs.runs)
 app.add_typer(presets.app, name="presets")
 app.add_typer(cache.app, name="cache")

@@ -1,118 +1,67 @@
-"""The screen of a training run: events become a bar and sentences on stderr."""
+"""`artgan progress`."""
 
-import sys
-import time
-from types import TracebackType
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
-from tqdm import tqdm
+import typer
 
-from artgan.cli.screen import clock, visible
-from artgan.data.cache import DatasetReady, DecodeProgress
-from artgan.training.events import Event, Notice, RunStarted, Saved, Stats, Step
+from artgan.cli.options import Json, RunsDir
+from artgan.cli.screen import give, give_json, say
 
-_SHOWN_SKIPS = 5
-_QUIET_SECONDS = 30
+if TYPE_CHECKING:
+    from artgan.training.film import FilmEvent
 
 
-class TrainingScreen:
-    """Draws a bar on a terminal, and a line now and then elsewhere (a log file, a pipe)."""
+def progress(
+    run: Annotated[str | None, typer.Argument(help="Number, name or folder of a run; the latest by default.")] = None,
+    out: Annotated[
+        Path | None, typer.Argument(help="A film: .mp4, .gif, .webp or .png. By default progress.mp4 in the run.")
+    ] = None,
+    seconds: Annotated[float | None, typer.Option(help="Length of the film; at most 10 by default.")] = None,
+    fps: Annotated[float, typer.Option(help="Frames per second.")] = 25.0,
+    fade: Annotated[float, typer.Option(help="Seconds of crossfade between previews; 0 cuts.")] = 0.3,
+    caption: Annotated[bool, typer.Option("--caption/--no-caption", help="Write the kimg below.")] = True,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that exists.")] = False,
+    runs_dir: RunsDir = Path("runs"),
+    as_json: Json = False,
+) -> None:
+    """Make a film of a run's previews: the same seeds, from noise to pictures.
 
-    def __init__(self, minutes: float | None) -> None:
-        self.minutes = minutes
-        self.live = sys.stderr.isatty()
-        self.bar: tqdm[None] | None = None
-        self.started = self.spoke = time.monotonic()
+    Example: artgan progress 7 out.mp4
+    """
+    from tqdm import tqdm
 
-    def __enter__(self) -> "TrainingScreen":
-        return self
+    from artgan.engine.video import FORMATS
+    from artgan.training.events import Notice
+    from artgan.training.film import progress as library_progress
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self.bar is not None:
-            self.bar.close()
+    if out is None and run is not None and Path(run).suffix.lower() in FORMATS:
+        out, run = Path(run), None  # one word that names a film: of the latest run
+    # Films of a few seconds are done before anybody asks for a bar.
+    with tqdm(desc="Filming", unit="frame", delay=2, leave=False, disable=None) as bar:
 
-    def __call__(self, event: Event | DecodeProgress | DatasetReady) -> None:
-        """Draw one event."""
-        if isinstance(event, Step):
-            self._step(event)
-        elif isinstance(event, Stats):
-            self._stats(event)
-        elif isinstance(event, DecodeProgress):
-            self._decoding(event)
-        elif isinstance(event, DatasetReady):
-            self._dataset(event)
-        elif isinstance(event, RunStarted):
-            self._start(event)
-        elif isinstance(event, Saved):
-            if event.kind != "checkpoint":
-                self._say(f"{'Training pictures' if event.kind == 'reals' else 'Preview'}: {event.path}")
-        elif isinstance(event, Notice):
-            self._say(event.text)
+        def screen(event: "FilmEvent") -> None:
+            if isinstance(event, Notice):
+                say(event.text)
+                return
+            if event.done < bar.n:
+                bar.reset()
+            bar.total = event.total
+            bar.update(event.done - bar.n)
 
-    def _say(self, text: str) -> None:
-        tqdm.write(visible(text), file=sys.stderr)
-        self.spoke = time.monotonic()
-
-    def _close(self) -> None:
-        if self.bar is not None:
-            self.bar.close()
-            self.bar = None
-
-    def _decoding(self, event: DecodeProgress) -> None:
-        if self.bar is None:
-            self.bar = tqdm(total=event.total, desc="Reading pictures", unit="file", disable=not self.live)
-        self.bar.update(event.done - self.bar.n)
-
-    def _dataset(self, event: DatasetReady) -> None:
-        self._close()
-        crops = f" as {event.pictures:,} crops" if event.pictures != event.files else ""
-        known = " (already decoded)" if event.from_cache else ""
-        self._say(f"{event.source}: {event.files:,} pictures{crops}{known}.")
-        if event.classes:
-            told = ", ".join(f"{name} {count}" for name, count in event.classes.items())
-            self._say(f"{len(event.classes)} classes: {told}. (--no-labels trains without.)")
-        if event.enlarged:
-            self._say(f"{event.enlarged:,} of them are smaller than the training picture and were enlarged.")
-        for name, reason in event.skipped[:_SHOWN_SKIPS]:
-            self._say(f"Skipped {name}: {reason}")
-        if len(event.skipped) > _SHOWN_SKIPS:
-            self._say(f"... and {len(event.skipped) - _SHOWN_SKIPS} more; run.json names them all.")
-
-    def _start(self, event: RunStarted) -> None:
-        for reason in event.why:
-            self._say(f"  {reason}")
-        generator, discriminator = event.parameters
-        self._say(f"Generator {generator / 1e6:.1f} M parameters, discriminator {discriminator / 1e6:.1f} M.")
-        where = f"goes on at {event.nimg / 1000:.1f} kimg" if event.nimg else "starts"
-        self._say(f"Run {event.run} {where}. Ctrl-C saves and stops; the same command goes on.")
-        self.started = time.monotonic()
-        timed = self.minutes is not None
-        self.bar = tqdm(
-            total=self.minutes * 60 if self.minutes is not None else event.total_nimg / 1000,
-            initial=0 if timed else event.nimg / 1000,
-            bar_format="{percentage:3.0f}%|{bar:20}| {desc} [{elapsed}<{remaining}]{postfix}",
-            desc=f"{event.nimg / 1000:.1f} kimg",
-            disable=not self.live,
-            dynamic_ncols=True,
+        result = library_progress(
+            run,
+            out,
+            seconds=seconds,
+            fps=fps,
+            fade=fade,
+            caption=caption,
+            overwrite=overwrite,
+            runs_dir=runs_dir,
+            on_event=screen,
         )
-
-    def _step(self, event: Step) -> None:
-        if self.bar is None or not self.live:
-            return
-        seconds = time.monotonic() - self.started
-        done = seconds if self.minutes is not None else event.nimg / 1000
-        assert self.bar.total is not None
-        self.bar.set_description_str(f"{event.nimg / 1000:.1f} kimg", refresh=False)
-        self.bar.update(min(done, self.bar.total) - self.bar.n)
-
-    def _stats(self, event: Stats) -> None:
-        values = event.values
-        told = (
-            f"{event.images_per_second:.0f} img/s  loss D {values['loss_D']:.2f} G {values['loss_G']:.2f}"
-            f"  D right on reals {values['real_acc']:.0%} fakes {values['gen_acc']:.0%}"
-        )
-        if self.bar is not None:
-            self.bar.set_postfix_str(told, refresh=False)
-        if not self.live and time.monotonic() - self.spoke >= _QUIET_SECONDS:
-            self._say(f"{event.nimg / 1000:.1f} kimg after {clock(time.monotonic() - self.started)}: {told}")
+    if as_json:
+        give_json(result)
+        return
+    say(f"{result.previews} previews of {result.run} in {result.seconds:g} seconds.")
+    give(str(result.file))

@@ -38,6 +38,8 @@ def sample(
         runs_dir=runs_dir,
         device=device,
     )
+    for reason in result.passed_over:
+        say(f"{reason} Drawing from the checkpoint before it.", "yellow")
     if as_json:
         give_json(result)
         return

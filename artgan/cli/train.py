@@ -11,7 +11,9 @@ from artgan.cli.options import Device, Json, Minutes, Precision, RunsDir, Sets, 
 from artgan.cli.screen import give, give_json, quiet_native_code, say, stop_signals
 
 if TYPE_CHECKING:
-    from artgan.training.train import TrainResult
+    from artgan.training.session import TrainResult
+
+Tensorboard = Annotated[bool, typer.Option("--tensorboard", help="Write for TensorBoard as well, into the run.")]
 
 
 def train(
@@ -40,6 +42,7 @@ def train(
     run: Annotated[str | None, typer.Option(help="Run to continue, or the name of a new one.")] = None,
     new: Annotated[bool, typer.Option("--new", help="Start afresh, even when there is a run to continue.")] = False,
     runs_dir: RunsDir = Path("runs"),
+    tensorboard: Tensorboard = False,
     as_json: Json = False,
 ) -> None:
     """Train a GAN on a folder of pictures, or go on with it.
@@ -51,7 +54,7 @@ def train(
     """
     if labels is not None and no_labels:
         raise typer.BadParameter("--labels and --no-labels exclude each other.")
-    from artgan.cli.progress import TrainingScreen
+    from artgan.cli.training_screen import TrainingScreen
     from artgan.config import parse_sets
     from artgan.training.train import train as library_train
 
@@ -78,6 +81,7 @@ def train(
             new=new,
             runs_dir=runs_dir,
             argv=sys.argv,
+            tensorboard=tensorboard,
             on_event=screen,
             should_stop=should_stop,
         )
@@ -93,13 +97,14 @@ def resume(
     device: Device = None,
     precision: Precision = None,
     runs_dir: RunsDir = Path("runs"),
+    tensorboard: Tensorboard = False,
     as_json: Json = False,
 ) -> None:
     """Go on with a run, bit for bit as if it had never stopped.
 
     Example: artgan resume 7 --kimg 2000
     """
-    from artgan.cli.progress import TrainingScreen
+    from artgan.cli.training_screen import TrainingScreen
     from artgan.config import parse_sets
     from artgan.training.train import resume as library_resume
 
@@ -113,6 +118,7 @@ def resume(
             device=device,
             precision=precision,
             runs_dir=runs_dir,
+            tensorboard=tensorboard,
             on_event=screen,
             should_stop=should_stop,
         )

@@ -10,21 +10,24 @@ import contextlib
 import hashlib
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from artgan.engine.storage import Run, atomic_folder, atomic_write
+from artgan.engine.storage import Run, atomic_folder, atomic_write, naming_the_path, parse_json, read_json
 from artgan.errors import CheckpointError, StorageError
 
 FORMAT = 1
 GENERATOR, STATE, MANIFEST = "generator.safetensors", "state.safetensors", "manifest.json"
+MAX_HEADER_BYTES = 1 << 24
+"""Ours take some KiB. The library allows 100 MB, which takes it half a minute and 3 GB of memory to understand."""
 Tensors = Mapping[str, torch.Tensor]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -45,9 +48,10 @@ def save_checkpoint(run: Run, generator: GeneratorFile, state: Tensors) -> Path:
         StorageError: the disk is full or the folder cannot be written; older checkpoints are untouched.
     """
     folder = run.checkpoints / f"{generator.nimg:09d}"
-    if folder.is_dir():
-        return folder
-    older = _numbers(run)
+    with naming_the_path(folder):
+        if folder.is_dir():
+            return folder
+        older = _numbers(run)
     number = 1 + max(older.values(), default=0)
     with atomic_folder(folder) as temporary:
         header = {
@@ -59,6 +63,7 @@ def save_checkpoint(run: Run, generator: GeneratorFile, state: Tensors) -> Path:
         }
         try:
             save_file(_plain(generator.tensors), temporary / GENERATOR, header)
+            _sort_header(temporary / GENERATOR)
             save_file(_plain(state), temporary / STATE, {"format": f"artgan-state/{FORMAT}"})
         except SafetensorError as error:  # what a full disk is called there, instead of OSError
             raise StorageError(f"{folder} cannot be written: {error}.", "Free some disk space.") from error
@@ -74,6 +79,26 @@ def _plain(tensors: Tensors) -> dict[str, torch.Tensor]:
     return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
 
 
+def _sort_header(path: Path) -> None:
+    """Put the header's own entries in order: safetensors shuffles them, and the same run shall be the same bytes."""
+    with path.open("r+b") as file:
+        length = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(length))
+        header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+        text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode().ljust(length)
+        assert len(text) == length
+        file.seek(8)
+        file.write(text)
+
+
+def copied(tensors: Tensors) -> dict[str, torch.Tensor]:
+    """Copies on the CPU, laid out plainly, that training cannot change while they are being written."""
+    copies = {name: torch.empty(tensor.shape, dtype=tensor.dtype) for name, tensor in tensors.items()}
+    for name, tensor in tensors.items():
+        copies[name].copy_(tensor.detach())
+    return copies
+
+
 def _describe(path: Path) -> dict[str, Any]:
     with path.open("rb") as file:
         return {"bytes": path.stat().st_size, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
@@ -83,8 +108,8 @@ def _numbers(run: Run) -> dict[Path, int]:
     """The ordinal of every checkpoint: the first saved in a run is 1."""
     numbers = {}
     for folder in whole_names(run):
-        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-            numbers[folder] = int(json.loads((folder / MANIFEST).read_text())["number"])
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError, OverflowError):
+            numbers[folder] = int(read_json(folder / MANIFEST)["number"])
     return numbers
 
 
@@ -107,24 +132,62 @@ def newest_checkpoint(run: Run) -> Path | None:
     return next(reversed(whole_names(run)), None)
 
 
+def read_newest(run: Run, read: Callable[[Path], T]) -> tuple[T | None, tuple[CheckpointError, ...]]:
+    """What `read` returns for the newest checkpoint that it can read, and the errors of the newer ones.
+
+    Returns:
+        (None, ()) when there is no checkpoint yet.
+
+    Raises:
+        CheckpointError: there are some, and none of them is whole.
+    """
+    refused: list[CheckpointError] = []
+    for folder in reversed(whole_names(run)):
+        try:
+            return read(folder), tuple(refused)
+        except CheckpointError as error:
+            refused.append(error)
+    if refused:
+        raise CheckpointError(
+            f"None of the {len(refused)} checkpoints of {run.name} can be used. The newest: {refused[0].message}",
+            "Start again with `artgan train FOLDER --new`; nothing in the run folder was touched.",
+        )
+    return None, ()
+
+
+def set_aside(run: Run, newer_than: int) -> list[Path]:
+    """Rename the checkpoints after `newer_than`, so that training can write them again; returns the new names."""
+    aside = []
+    for folder in whole_names(run):
+        if int(folder.name) > newer_than:
+            target = folder.with_name(f"{folder.name}.set-aside")
+            with naming_the_path(target):
+                shutil.rmtree(target, ignore_errors=True)
+                folder.rename(target)
+            aside.append(target)
+    return aside
+
+
 def verify(folder: Path, names: Sequence[str] = (GENERATOR, STATE)) -> None:
     """Check files of a checkpoint against its manifest.
 
     Raises:
         CheckpointError: a file is missing, has another size or hash, or the format is from another version.
     """
-    hint = f"Remove {folder} to go on from the checkpoint before it."
+    hint = "`artgan resume` goes on from the checkpoint before it."
     try:
-        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        version, files = manifest["format"], dict(manifest["files"])
+        manifest = read_json(folder / MANIFEST, most_bytes=1 << 20)
+        version, files = int(manifest["format"]), dict(manifest["files"])
         if version != FORMAT:
             raise CheckpointError(
-                f"{folder} has format {version!r}; this artgan reads {FORMAT}.", "Install the artgan that wrote it."
+                f"{folder} has format {version}; this artgan reads {FORMAT}.", "Install the artgan that wrote it."
             )
         for name in names:
+            if not (folder / name).is_file():
+                raise CheckpointError(f"{folder / name} is missing.", hint)
             if _describe(folder / name) != files[name]:
                 raise CheckpointError(f"{folder / name} is damaged: it does not match its manifest.", hint)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, OverflowError) as error:
         raise CheckpointError(f"The checkpoint {folder} is not whole: {error}.", hint) from error
 
 
@@ -152,17 +215,60 @@ def load_generator(path: Path) -> GeneratorFile:
     if header.get("format") != f"artgan-generator/{FORMAT}":
         raise CheckpointError(f"{path} is not a generator of this artgan.", hint)
     try:
-        settings, classes = json.loads(header["settings"]), json.loads(header["classes"])
-        if not isinstance(settings, dict) or not isinstance(classes, list):
-            raise ValueError("settings or classes have the wrong form")
-        return GeneratorFile(tensors, settings, tuple(map(str, classes)), int(header["nimg"]), header["run"])
+        settings, classes = parse_json(header["settings"]), parse_json(header["classes"])
+        nimg, run = header["nimg"], header["run"]
+        if not isinstance(settings, dict):
+            raise ValueError("its settings have the wrong form")
+        if not isinstance(classes, list) or not all(isinstance(name, str) for name in classes):
+            raise ValueError("its classes are not a list of names")
+        if not (nimg.isascii() and nimg.isdecimal() and len(nimg) < 19):
+            raise ValueError("its nimg is not a number of pictures")
+        if not run or {*run} & {*"/\\\0"}:
+            raise ValueError("its run is not a name")
     except (KeyError, ValueError) as error:
         raise CheckpointError(f"The header of {path} is damaged: {error}.", hint) from error
+    return GeneratorFile(tensors, settings, tuple(map(_spelt, classes)), int(nimg), run)
+
+
+def _spelt(name: str) -> str:
+    """A name with its bytes that are no UTF-8 written out, as neither a PNG nor a safetensors file can hold them."""
+    return name.encode("utf-8", "backslashreplace").decode()
 
 
 def _read(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
+    """The tensors, mapped and not yet read, and the header of a safetensors file."""
+    hint = "Use another checkpoint of the run."
+    if not path.is_file():
+        raise CheckpointError(f"{path} is not there.", hint)
     try:
-        with safe_open(path, framework="pt") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
-    except (OSError, SafetensorError) as error:
-        raise CheckpointError(f"{path} cannot be read: {error}.", "Use another checkpoint of the run.") from error
+        with path.open("rb") as raw:
+            if int.from_bytes(raw.read(8), "little") > MAX_HEADER_BYTES:
+                raise CheckpointError(f"{path} is not a checkpoint of artgan: its header is too large.", hint)
+            # Linux allows names that are no UTF-8; the library does not, but takes the open file itself.
+            name = str(path) if _spelt(str(path)) == str(path) else f"/proc/self/fd/{raw.fileno()}"
+            with safe_open(name, framework="pt") as file:
+                return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
+    except (OSError, SafetensorError, RuntimeError) as error:  # RuntimeError: too large to be mapped
+        reason = " ".join(str(error).split())[:200]
+        raise CheckpointError(f"{path} cannot be read: {reason}.", hint) from error
+
+
+def misfit(found: Tensors, wanted: Tensors) -> str:
+    """What keeps `found` from taking the place of `wanted`, in words: a name, shape or number format. Empty if nothing.
+
+    To be asked before loading: PyTorch itself stretches and rounds tensors until they fit.
+    """
+    for name in wanted:
+        if name not in found:
+            return f"{name} is missing"
+    for name, tensor in found.items():
+        if name not in wanted:
+            return f"{name[:80]!r} is not known"
+        if tensor.shape != wanted[name].shape or tensor.dtype != wanted[name].dtype:
+            return f"{name} is {_kind(tensor)} instead of {_kind(wanted[name])}"
+    return ""
+
+
+def _kind(tensor: torch.Tensor) -> str:
+    shape = "x".join(map(str, tensor.shape[:8])) or "one number"
+    return f"{shape} of {str(tensor.dtype).removeprefix('torch.')}"

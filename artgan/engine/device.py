@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
+import psutil
 import torch
 
 from artgan.config import DEVICES, EngineSettings
@@ -169,16 +170,30 @@ def precision_name(dtype: torch.dtype) -> str:
     return "bf16" if dtype == torch.bfloat16 else "float32"
 
 
+def memory_in_use(device: torch.device) -> int:
+    """Bytes that this process holds: of the GPU's memory, or of the machine's when there is none."""
+    if device.type == "cuda":
+        return torch.cuda.memory_reserved(device)
+    if device.type == "mps":
+        return int(torch.mps.driver_allocated_memory())
+    return int(psutil.Process().memory_info().rss)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that the memory is full, on any device."""
+    # The CPU allocator and MPS raise a plain RuntimeError.
+    signs = ("can't allocate memory", "not enough memory: you tried to allocate", "MPS backend out of memory")
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or (
+        isinstance(error, RuntimeError) and any(sign in str(error) for sign in signs)
+    )
+
+
 @contextlib.contextmanager
 def explaining_memory(hint: str) -> Iterator[None]:
     """Turn running out of memory, on any device, into a DeviceError with `hint`."""
     try:
         yield
-    except (MemoryError, torch.OutOfMemoryError) as error:
-        raise DeviceError("The memory of the device is full.", hint) from error
-    except RuntimeError as error:
-        # The CPU allocator and MPS raise a plain RuntimeError.
-        signs = ("can't allocate memory", "not enough memory: you tried to allocate", "MPS backend out of memory")
-        if not any(sign in str(error) for sign in signs):
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
             raise
         raise DeviceError("The memory of the device is full.", hint) from error

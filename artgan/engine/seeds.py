@@ -4,7 +4,9 @@ A stream has no state: every draw is a function of (seed, name, position). So no
 run, and any number of processes can draw their own slice of the same stream.
 """
 
+import contextlib
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -22,6 +24,14 @@ class Streams:
         """A fresh CPU generator for the draw called `name` at `position` (usually nimg)."""
         digest = hashlib.blake2b(f"{self.seed}/{name}/{position}".encode(), digest_size=8).digest()
         return torch.Generator().manual_seed(int.from_bytes(digest) >> 1)
+
+    @contextlib.contextmanager
+    def as_global(self, name: str, position: int, device: torch.device) -> Iterator[None]:
+        """Make torch's own generators start from this stream, for layers that cannot be handed one; put back after."""
+        devices = [device] if device.type == "cuda" else []
+        with torch.random.fork_rng(devices):
+            torch.manual_seed(self.generator(name, position).initial_seed())
+            yield
 
     def normal(self, name: str, position: int, *shape: int) -> torch.Tensor:
         """Standard normal numbers on the CPU, float32."""

@@ -1,16 +1,21 @@
 """Trained generators, read from runs, checkpoints or shared files."""
 
-from dataclasses import dataclass
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
 from artgan.config import Settings, validated
-from artgan.engine.checkpoint import GENERATOR, GeneratorFile, load_generator, newest_checkpoint
-from artgan.engine.device import Engine
-from artgan.engine.storage import find_run
-from artgan.errors import CheckpointError, UsageError
+from artgan.engine.checkpoint import GENERATOR, GeneratorFile, load_generator, misfit, read_newest
+from artgan.engine.device import Engine, explaining_memory
+from artgan.engine.images import MODES
+from artgan.engine.storage import Run, find_run
+from artgan.errors import CheckpointError, SettingError, UsageError
 from artgan.models import build_generator
 
 
@@ -26,6 +31,7 @@ class LoadedGenerator:
         run: name of its run.
         home: the run folder, or the folder of a file that was shared without its run.
         engine: where it computes; float32, so that a seed is the same picture on as many machines as can be.
+        passed_over: newer checkpoints of the run that could not be used, each with its reason.
     """
 
     network: nn.Module
@@ -35,6 +41,7 @@ class LoadedGenerator:
     run: str
     home: Path
     engine: Engine
+    passed_over: tuple[str, ...] = ()
 
     def class_index(self, name: str) -> int:
         """The number of a class.
@@ -50,7 +57,7 @@ class LoadedGenerator:
 
 
 def load(run: str | Path | None = None, *, runs_dir: str | Path = "runs", device: str = "auto") -> LoadedGenerator:
-    """Load the averaged generator of a run's newest checkpoint, of a checkpoint folder, or of a .safetensors file.
+    """Load the averaged generator of a run's newest whole checkpoint, of a checkpoint folder, or of a file.
 
     Args:
         run: number, name or folder of a run, a checkpoint folder, or a file; None is the latest run.
@@ -61,36 +68,72 @@ def load(run: str | Path | None = None, *, runs_dir: str | Path = "runs", device
         CheckpointError: there is none, or it is damaged.
         DeviceError: the device is not there.
     """
-    path = _locate(run, Path(runs_dir)).absolute()
+    place = _locate(run, Path(runs_dir))
+    if isinstance(place, Path):
+        return _load(place.absolute(), device)
+    loaded, refused = read_newest(place, lambda folder: _load((folder / GENERATOR).absolute(), device))
+    if loaded is None:
+        raise CheckpointError(f"{place.name} has no checkpoint yet.", f"`artgan resume {place.name}` goes on training.")
+    return replace(loaded, passed_over=tuple(error.message for error in refused))
+
+
+def _load(path: Path, device: str) -> LoadedGenerator:
     file = load_generator(path)
     settings, shape = _read_header(file, path)
-    network = build_generator(settings.model, shape, len(file.classes))
-    try:
+    with torch.device("meta"), _Undrawn():
+        plan = build_generator(settings.model, shape, len(file.classes))
+    # Before any memory is spent: a header of a few bytes can ask for a network of many gigabytes.
+    if problem := misfit(file.tensors, plan.state_dict()):
+        raise CheckpointError(f"The tensors in {path} do not fit its settings: {problem}.", "Use another checkpoint.")
+    with explaining_memory("Use a model that fits into it."):
+        network = build_generator(settings.model, shape, len(file.classes))
         network.load_state_dict(file.tensors)
-    except RuntimeError as error:
-        raise CheckpointError(f"The tensors in {path} do not fit its settings.", "Use another checkpoint.") from error
     engine = Engine.detect(device, "float32")
     home = path.parents[2] if len(path.parents) > 2 and path.parents[1].name == "checkpoints" else path.parent
     return LoadedGenerator(engine.place(network).eval(), settings, file.classes, file.nimg, file.run, home, engine)
 
 
-def _locate(run: str | Path | None, runs_dir: Path) -> Path:
+class _Undrawn(TorchFunctionMode):
+    """Networks built under it draw no weights, which on the meta device takes seconds the first time, for nothing."""
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: object,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        """Call `func`, unless it draws from the normal distribution."""
+        drawing = getattr(func, "__name__", "") in ("normal_", "kaiming_normal_")
+        return None if drawing else func(*args, **(kwargs or {}))
+
+
+def _locate(run: str | Path | None, runs_dir: Path) -> Path | Run:
     if run is not None:
         path = Path(run)
         if path.suffix == ".safetensors":
             return path
-        if (path / GENERATOR).is_file():
-            return path / GENERATOR
-    found = find_run(run, runs_dir)
-    newest = newest_checkpoint(found)
-    if newest is None:
-        raise CheckpointError(f"{found.name} has no checkpoint yet.", f"`artgan resume {found.name}` goes on training.")
-    return newest / GENERATOR
+        with contextlib.suppress(OSError):  # a name that is too long for a path is the name of no run either
+            if (path / GENERATOR).is_file():
+                return path / GENERATOR
+            if path.is_file():
+                raise CheckpointError(
+                    f"{path} is not a .safetensors file; artgan opens no other, as some of them can run code.",
+                    "Use the generator.safetensors of a checkpoint.",
+                )
+    return find_run(run, runs_dir)
 
 
 def _read_header(file: GeneratorFile, path: Path) -> tuple[Settings, tuple[int, int, int]]:
+    hint = "Use another checkpoint."
     values: dict[str, Any] = dict(file.settings)
     shape = values.pop("shape", None)
-    if not (isinstance(shape, list) and len(shape) == 3 and all(isinstance(n, int) and 0 < n <= 1024 for n in shape)):
-        raise CheckpointError(f"The header of {path} names no picture shape.", "Use another checkpoint.")
-    return validated(values, where=str(path)), (shape[0], shape[1], shape[2])
+    try:
+        settings = validated(values)
+    except SettingError as error:
+        raise CheckpointError(f"The header of {path} is damaged: {error.message}", hint) from error
+    width, height = settings.data.size
+    own = (len(MODES[settings.data.channels]), height, width)
+    if shape != list(own):
+        raise CheckpointError(f"The header of {path} does not name the picture shape of its settings.", hint)
+    return settings, own

@@ -33,12 +33,16 @@ class Drawn:
 
 @dataclass(frozen=True)
 class SampleResult:
-    """The files that were written, the seeds in them, and the run and position they come from."""
+    """The files that were written, the seeds in them, the run and position they come from, and what was passed over.
+
+    `passed_over` names newer checkpoints of the run that could not be used, each with its reason.
+    """
 
     files: tuple[Path, ...]
     seeds: tuple[int, ...]
     run: str
     nimg: int
+    passed_over: tuple[str, ...] = ()
 
 
 def _plain(name: str) -> str:
@@ -116,7 +120,7 @@ def sample(
         else:
             path = Path(out) if out is not None else model.home / "samples" / _sheet_name(model, wanted, truncation)
             files = [_write_sheet(drawn, wanted, path, sheet_columns, overwrite or out is None, recipe)]
-    return SampleResult(tuple(files), numbers, model.run, model.nimg)
+    return SampleResult(tuple(files), numbers, model.run, model.nimg, model.passed_over)
 
 
 def _draw(

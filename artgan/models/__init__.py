@@ -31,7 +31,9 @@ def build_discriminator(settings: ModelSettings, shape: tuple[int, int, int], c_
     Raises:
         SettingError: the network cannot read that shape.
     """
-    return _DISCRIMINATORS[settings.name](shape, c_dim, settings.base_channels, settings.max_channels, settings.d_norm)
+    return _DISCRIMINATORS[settings.name](
+        shape, c_dim, settings.base_channels, settings.max_channels, settings.d_norm, settings.d_dropout
+    )
 
 
 __all__ = ["build_discriminator", "build_generator"]

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from artgan.config import base_grid
-from artgan.models.layers import ClassLatent, Projection, initialise, normalise
+from artgan.models.layers import ClassLatent, Projection, drop, initialise, normalise
 
 
 def level_channels(base: int, limit: int, doublings: int) -> list[int]:
@@ -46,7 +46,7 @@ class Discriminator(nn.Module):
     """Pictures (N, C, H, W) in [-1, 1], and labels (N,) when conditional, to logits (N,)."""
 
     def __init__(
-        self, shape: tuple[int, int, int], c_dim: int, base_channels: int, max_channels: int, norm: str
+        self, shape: tuple[int, int, int], c_dim: int, base_channels: int, max_channels: int, norm: str, dropout: float
     ) -> None:
         super().__init__()
         columns, rows, doublings = base_grid(shape[2], shape[1])
@@ -55,7 +55,7 @@ class Discriminator(nn.Module):
         for level, (before, after) in enumerate(zip([shape[0], *channels], channels, strict=False)):
             kind = "none" if norm == "batch" and level == 0 else norm  # Radford et al.: none on D's input layer
             convolution = nn.Conv2d(before, after, 4, 2, 1, bias=kind != "batch")
-            layers += [*normalise(convolution, after, kind), nn.LeakyReLU(0.2, inplace=True)]
+            layers += [*normalise(convolution, after, kind), nn.LeakyReLU(0.2, inplace=True), *drop(dropout)]
         self.layers = nn.Sequential(*layers)
         self.logit = nn.Sequential(
             *normalise(nn.Conv2d(channels[-1], 1, (rows, columns)), 1, "spectral" if norm == "spectral" else "none")

@@ -44,6 +44,11 @@ def normalise(layer: nn.Module, channels: int, kind: str) -> list[nn.Module]:
     return [layer]
 
 
+def drop(share: float) -> list[nn.Module]:
+    """Dropout after a layer of D (Srivastava et al. 2014); nothing when `share` is 0."""
+    return [nn.Dropout(share)] if share else []
+
+
 def initialise(network: nn.Module, kind: str) -> None:
     """Draw weights for a network whose layers are followed by `kind`: batch, spectral or none.
 

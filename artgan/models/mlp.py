@@ -5,7 +5,7 @@ import math
 import torch
 from torch import nn
 
-from artgan.models.layers import ClassLatent, Projection, initialise, normalise
+from artgan.models.layers import ClassLatent, Projection, drop, initialise, normalise
 
 
 class Generator(nn.Module):
@@ -34,13 +34,14 @@ class Discriminator(nn.Module):
     """Pictures (N, C, H, W) in [-1, 1], and labels (N,) when conditional, to logits (N,)."""
 
     def __init__(
-        self, shape: tuple[int, int, int], c_dim: int, base_channels: int, max_channels: int, norm: str
+        self, shape: tuple[int, int, int], c_dim: int, base_channels: int, max_channels: int, norm: str, dropout: float
     ) -> None:
         super().__init__()
         widths = [math.prod(shape)] + [min(base_channels * k, max_channels) for k in (8, 4)]
         layers: list[nn.Module] = [nn.Flatten()]
         for before, after in zip(widths, widths[1:], strict=False):
             layers += [*normalise(nn.Linear(before, after), after, norm), nn.LeakyReLU(0.2, inplace=True)]
+            layers += drop(dropout)
         self.layers = nn.Sequential(*layers)
         self.logit = nn.Linear(widths[-1], 1)
         self.projection = Projection(c_dim, widths[-1])

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from artgan.training.health import Alarm
+
 
 @dataclass(frozen=True)
 class RunStarted:
@@ -57,4 +59,11 @@ class Notice:
     text: str
 
 
-Event = RunStarted | Step | Stats | Saved | Notice
+@dataclass(frozen=True)
+class Alarmed:
+    """Something is wrong with the training; `alarm` says what, since when, by which figures, and what to try."""
+
+    alarm: Alarm
+
+
+Event = RunStarted | Step | Stats | Saved | Notice | Alarmed

@@ -1,23 +1,28 @@
 """The training loop, from top to bottom. It knows run folders and networks; it does not know command lines."""
 
+import dataclasses
 import time
-from collections.abc import Callable
-from typing import Literal
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, Literal
 
 import torch
 
 from artgan.config import Settings
 from artgan.data.pictures import Pictures
-from artgan.engine.device import Engine
-from artgan.engine.seeds import Streams
+from artgan.engine.background import Background
+from artgan.engine.device import Engine, is_out_of_memory, memory_in_use
 from artgan.engine.storage import Run, append_json_line
-from artgan.training.augment import augment
-from artgan.training.events import Event, Stats, Step
-from artgan.training.losses import LOSSES, accuracy, gradient_penalty, interpolated_penalty
-from artgan.training.snapshots import Previewer, crossed, preview_due, save_state
-from artgan.training.state import TrainState, update_average
+from artgan.training.events import Event, Notice, Saved, Stats, Step
+from artgan.training.repairs import EXPLODED, Unwell, plan_at
+from artgan.training.report import State
+from artgan.training.snapshots import preview_due, save_state
+from artgan.training.state import TrainState
+from artgan.training.step import crossed, train_step
+from artgan.training.watch import Watch
 
 Ending = Literal["kimg", "minutes", "asked"]
+REPORT_SECONDS = 60
 
 
 def train_loop(  # noqa: PLR0912, PLR0915 - one loop, read from top to bottom
@@ -26,118 +31,96 @@ def train_loop(  # noqa: PLR0912, PLR0915 - one loop, read from top to bottom
     engine: Engine,
     state: TrainState,
     run: Run,
-    minutes: float | None,
+    repairs: Sequence[dict[str, Any]],
+    watch: Watch,
+    deadline: float | None,
     on_event: Callable[[Event], None],
     should_stop: Callable[[], bool],
 ) -> Ending:
-    """Train until `train.total_kimg`, until `minutes` are over, or until `should_stop()`; then save.
+    """Train until `train.total_kimg`, until `deadline` (of the monotonic clock), or until `should_stop()`; then save.
 
     Every random draw is a function of (seed, name, nimg), and so is everything that touches the networks: stopping,
-    saving and going on at any step leaves no trace in the result.
+    saving and going on at any step leaves no trace in the result. What is only looked at or written (previews, metrics,
+    the report, checkpoints) never changes the networks; checkpoints and the report are written in the background.
 
     Returns:
         What ended it.
+
+    Raises:
+        Unwell: a loss exploded, or the memory is full; nothing of it was saved.
     """
-    train, snapshot, policy = settings.train, settings.snapshot, settings.augment.policy
-    G, D, G_ema, opt_G, opt_D = state.G, state.D, state.G_ema, state.opt_G, state.opt_D
-    loss, batch, conditional = LOSSES[train.loss], train.batch, bool(pictures.classes)
-    streams = Streams(train.seed)
+    train, snapshot = settings.train, settings.snapshot
     total_nimg = round(train.total_kimg * 1000)
-    previewer = Previewer(settings, pictures, engine, run, on_event)
-    if state.nimg == 0:
-        previewer.save_reals()
-        previewer.save(G_ema, 0)
+    if state.nimg >= total_nimg:
+        return "kimg"
+    with Background() as background:
+        if state.nimg == 0:
+            watch.previewer.save_reals()
+            watch.previewer.save(state.G_ema, 0)
+        alarms = watch.begin()
 
-    started = saved_at = told_at = time.monotonic()
-    told_nimg = state.nimg
-    ending: Ending | None = None
-    while ending is None and state.nimg < total_nimg:
-        # --- discriminator: d_steps batches of real pictures, each against as many generated ones
-        D.requires_grad_(True)
-        for turn in range(train.d_steps):
-            at = state.nimg + turn * batch
-            real_bytes, labels = pictures.batch(at, batch)
-            real_img = engine.pictures(real_bytes)
-            c = labels.to(engine.device) if conditional else None
-            z = streams.normal("latents", at, batch, settings.model.z_dim).to(engine.device)
+        saved_at = told_at = time.monotonic()
+        reported_at = told_at - REPORT_SECONDS
+        told_nimg = state.nimg
+        said: set[Saved | Notice] = set()
+        ending: Ending | None = None
+        status: State
+        while ending is None:
+            before, plan = state.nimg, plan_at(repairs, state.nimg, train)
+            exact = dataclasses.replace(engine, dtype=torch.float32) if plan.float32 else engine
+            try:
+                train_step(settings, pictures, exact, state, plan)
+            except (MemoryError, RuntimeError) as error:
+                if not is_out_of_memory(error):
+                    raise
+                raise Unwell("memory", state.nimg) from error
+            on_event(Step(state.nimg))
 
-            # The last batch also serves the generator's step below, so only that one records its graph.
-            with torch.set_grad_enabled(turn == train.d_steps - 1), engine.autocast():
-                gen_img = G(z, c).float()
-            real_seen = augment(real_img, policy, streams.generator("augment real", at))
-            gen_seen = augment(gen_img.detach(), policy, streams.generator("augment gen", at))
-            with engine.autocast():
-                real_logits, gen_logits = D(real_seen, c), D(gen_seen, c)
-            loss_D = loss.loss_D(real_logits, gen_logits)
-            opt_D.zero_grad(set_to_none=True)
-            loss_D.backward()
+            # --- what is due now
+            now = time.monotonic()
+            if state.nimg >= total_nimg:
+                ending = "kimg"
+            elif deadline is not None and now >= deadline:
+                ending = "minutes"
+            elif should_stop():
+                ending = "asked"
+            tell = crossed(before, state.nimg, snapshot.stats_kimg * 1000)
+            look = crossed(before, state.nimg, snapshot.health_kimg * 1000)
+            preview = ending or preview_due(before, state.nimg, snapshot.preview_kimg * 1000)
+            late = now - saved_at >= snapshot.checkpoint_minutes * 60
+            save = ending or late or crossed(before, state.nimg, snapshot.checkpoint_kimg * 1000)
 
-            # Penalties differentiate twice; they run in float32, to be on the safe side, and seldom.
-            if crossed(at, at + batch, batch * train.penalty_interval):
-                for name, gamma, seen in (("r1", train.r1_gamma, real_seen), ("r2", train.r2_gamma, gen_seen)):
-                    if gamma:
-                        penalty = gradient_penalty(lambda x: D(x, c), seen)  # noqa: B023
-                        (penalty * (gamma / 2 * train.penalty_interval)).backward()
-                        state.observe({name: penalty})
-            if train.loss == "wgan-gp":
-                mix = torch.rand(batch, generator=streams.generator("mix", at)).to(engine.device)
-                penalty = interpolated_penalty(lambda x: D(x, c), real_seen, gen_seen, mix)  # noqa: B023
-                (penalty * train.gp_lambda).backward()
-                state.observe({"gp": penalty})
-            opt_D.step()
-            if train.loss == "wgan":  # Arjovsky et al. 2017, algorithm 1
-                with torch.no_grad():
-                    torch._foreach_clamp_min_(list(D.parameters()), -train.clip)
-                    torch._foreach_clamp_max_(list(D.parameters()), train.clip)
+            # --- is it still well? Asking waits for a GPU, so there only before something is written
+            if engine.device.type == "cpu" or tell or look or preview or save:
+                worst = state.take_worst()
+                if not worst < EXPLODED:
+                    raise Unwell("explosion", state.nimg)
 
-        # --- generator: no gradients of D's weights are computed, only those that lead to the picture
-        D.requires_grad_(False)
-        gen_seen = augment(gen_img, policy, streams.generator("augment G", at))
-        with engine.autocast():
-            gen_logits_G = D(gen_seen, c)
-            with torch.no_grad():
-                real_logits_G = D(real_seen, c) if loss.pairs else real_logits
-        loss_G = loss.loss_G(real_logits_G, gen_logits_G)
-        opt_G.zero_grad(set_to_none=True)
-        loss_G.backward()
-        opt_G.step()
-
-        before, state.nimg = state.nimg, state.nimg + batch * train.d_steps
-        update_average(G_ema, G, state.nimg, batch * train.d_steps, train.ema_kimg * 1000)
-
-        # --- what to remember of this step
-        real_acc, gen_acc = accuracy(loss, real_logits, gen_logits)
-        state.observe(
-            {
-                "loss_D": loss_D,
-                "loss_G": loss_G,
-                "real_acc": real_acc,
-                "gen_acc": gen_acc,
-                "real_logit": real_logits.mean(),
-                "gen_logit": gen_logits.mean(),
-            }
-        )
-        on_event(Step(state.nimg))
-        now = time.monotonic()
-        if crossed(before, state.nimg, snapshot.stats_kimg * 1000):
-            speed = (state.nimg - told_nimg) / max(now - told_at, 1e-9)
-            means = state.take_means()
-            times = {"images_per_second": round(speed, 1), "unix": round(time.time(), 1)}
-            append_json_line(run.stats, {"nimg": state.nimg, **means, "time": times})
-            on_event(Stats(state.nimg, means, speed))
-            told_nimg, told_at = state.nimg, now
-
-        # --- look and save
-        if state.nimg >= total_nimg:
-            ending = "kimg"
-        elif minutes is not None and now - started >= minutes * 60:
-            ending = "minutes"
-        elif should_stop():
-            ending = "asked"
-        if ending or preview_due(before, state.nimg, snapshot.preview_kimg * 1000):
-            previewer.save(G_ema, state.nimg)
-        late = now - saved_at >= snapshot.checkpoint_minutes * 60
-        if ending or late or crossed(before, state.nimg, snapshot.checkpoint_kimg * 1000):
-            save_state(settings, pictures, state, run, on_event)
-            saved_at = time.monotonic()
-    return ending or "kimg"
+            # --- tell, look, save
+            if tell:
+                speed = (state.nimg - told_nimg) / max(now - told_at, 1e-9)
+                means = {**state.take_means(), **state.rates}
+                memory = round(memory_in_use(engine.device) / 2**20)
+                times = {"images_per_second": round(speed, 1), "memory_mb": memory, "unix": round(time.time(), 1)}
+                append_json_line(run.stats, {"nimg": state.nimg, **means, "time": times})
+                on_event(Stats(state.nimg, means, speed))
+                told_nimg, told_at = state.nimg, now
+            if preview:
+                watch.previewer.save(state.G_ema, state.nimg)
+            known = alarms
+            if look:
+                alarms = watch.look(state.G, state.G_ema, state.nimg)
+            if save:
+                save_state(settings, pictures, state, run, background)
+                saved_at = time.monotonic()
+            if preview or alarms != known or (look and now - reported_at >= REPORT_SECONDS):
+                status = "training" if ending is None else "finished" if ending == "kimg" else "stopped"
+                background.submit(partial(watch.write_page, alarms, status))
+                reported_at = now
+            if ending:
+                background.wait()
+            for done in background.finished():
+                if isinstance(done, Saved | Notice) and done not in said:
+                    said.add(done)
+                    on_event(done)
+    return ending

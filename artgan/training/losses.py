@@ -4,7 +4,8 @@ Every loss takes logits (N,) of reals and of generated pictures and returns a sc
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -30,9 +31,14 @@ class Loss:
     pairs: bool = False
 
 
-def bce_D(real: torch.Tensor, gen: torch.Tensor) -> torch.Tensor:
-    """-log D(x) - log(1 - D(G(z))) with D = sigmoid (Goodfellow et al. 2014, equation 1)."""
-    return F.softplus(-real).mean() + F.softplus(gen).mean()
+def bce_D(real: torch.Tensor, gen: torch.Tensor, smoothing: float = 0.0) -> torch.Tensor:
+    """-log D(x) - log(1 - D(G(z))) with D = sigmoid (Goodfellow et al. 2014, equation 1).
+
+    With `smoothing` s the target of reals is 1 - s: -(1 - s) log D(x) - s log(1 - D(x)), one-sided (Salimans et al.
+    2016, section 3.4).
+    """
+    # log(1 - D(x)) is log D(x) - x: one softplus serves both terms.
+    return (F.softplus(-real) + smoothing * real).mean() + F.softplus(gen).mean()
 
 
 def minimax_G(real: torch.Tensor, gen: torch.Tensor) -> torch.Tensor:
@@ -45,9 +51,9 @@ def bce_G(real: torch.Tensor, gen: torch.Tensor) -> torch.Tensor:
     return F.softplus(-gen).mean()
 
 
-def lsgan_D(real: torch.Tensor, gen: torch.Tensor) -> torch.Tensor:
-    """((D(x) - 1)^2 + D(G(z))^2) / 2 (Mao et al. 2017, equation 9)."""
-    return 0.5 * ((real - 1).square().mean() + gen.square().mean())
+def lsgan_D(real: torch.Tensor, gen: torch.Tensor, smoothing: float = 0.0) -> torch.Tensor:
+    """((D(x) - 1)^2 + D(G(z))^2) / 2 (Mao et al. 2017, equation 9); with `smoothing` s the 1 becomes 1 - s."""
+    return 0.5 * ((real - (1 - smoothing)).square().mean() + gen.square().mean())
 
 
 def lsgan_G(real: torch.Tensor, gen: torch.Tensor) -> torch.Tensor:
@@ -91,13 +97,25 @@ LOSSES = {
 }
 
 
+def game(name: str, smoothing: float = 0.0) -> Loss:
+    """The loss called `name`, the target of its reals lowered by `smoothing` (only where it has one, see config)."""
+    loss = LOSSES[name]
+    if not smoothing:
+        return loss
+    smooth = {"minimax": bce_D, "bce": bce_D, "lsgan": lsgan_D}[name]
+    return replace(loss, loss_D=partial(smooth, smoothing=smoothing))
+
+
 def accuracy(loss: Loss, real: torch.Tensor, gen: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Share of reals that D calls real, and of generated pictures that it calls generated, both in [0, 1].
 
-    Where logits have no fixed zero (wgan, rpgan) the boundary is halfway between the two means.
+    Where logits have no fixed zero (wgan, rpgan) D can only compare: both are the share of pairs, a real and a
+    generated picture of the same class, in which it prefers the real one (Jolicoeur-Martineau 2019, section 3).
     """
-    boundary = (real.mean() + gen.mean()) / 2 if loss.boundary is None else real.new_tensor(loss.boundary)
-    return (real > boundary).float().mean(), (gen < boundary).float().mean()
+    if loss.boundary is None:
+        preferred = (real > gen).float().mean()
+        return preferred, preferred
+    return (real > loss.boundary).float().mean(), (gen < loss.boundary).float().mean()
 
 
 def gradient_penalty(D: DiscriminatorFunction, pictures: torch.Tensor) -> torch.Tensor:

@@ -7,7 +7,8 @@ from torch import nn
 
 from artgan.config import Settings
 from artgan.data.pictures import Pictures
-from artgan.engine.checkpoint import GeneratorFile, save_checkpoint
+from artgan.engine.background import Background
+from artgan.engine.checkpoint import GeneratorFile, copied, save_checkpoint
 from artgan.engine.device import Engine
 from artgan.engine.images import encode_png, to_uint8
 from artgan.engine.seeds import latents
@@ -16,14 +17,10 @@ from artgan.engine.vision import grid
 from artgan.models.render import render
 from artgan.training.events import Event, Saved
 from artgan.training.state import TrainState
+from artgan.training.step import crossed
 
 FIRST_PREVIEW = 500
 COLUMNS = 8
-
-
-def crossed(before: int, after: int, interval: float) -> bool:
-    """Whether a multiple of `interval` lies in (before, after]."""
-    return after // interval > before // interval
 
 
 def preview_due(before: int, after: int, longest: float) -> bool:
@@ -83,15 +80,15 @@ class Previewer:
         self.on_event(Saved("reals", path, 0))
 
 
-def save_state(
-    settings: Settings, pictures: Pictures, state: TrainState, run: Run, on_event: Callable[[Event], None]
-) -> None:
-    """Write a checkpoint of the whole state."""
+def save_state(settings: Settings, pictures: Pictures, state: TrainState, run: Run, background: Background) -> None:
+    """Copy the whole state, and have it written as a checkpoint while training goes on."""
+    background.wait()  # two copies at once would be too much memory
     generator = GeneratorFile(
-        tensors=state.G_ema.state_dict(),
+        tensors=copied(state.G_ema.state_dict()),
         settings={**settings.model_dump(mode="json"), "shape": list(pictures.shape)},
         classes=pictures.classes,
         nimg=state.nimg,
         run=run.name,
     )
-    on_event(Saved("checkpoint", save_checkpoint(run, generator, state.tensors()), state.nimg))
+    tensors, nimg = copied(state.tensors()), state.nimg
+    background.submit(lambda: Saved("checkpoint", save_checkpoint(run, generator, tensors), nimg))

@@ -7,12 +7,18 @@ import torch
 from torch import nn
 
 from artgan.config import Settings, TrainSettings
+from artgan.engine.checkpoint import misfit
 from artgan.engine.device import Engine
 from artgan.engine.seeds import Streams
 from artgan.errors import CheckpointError
 from artgan.models import build_discriminator, build_generator
 
-METERS = ("loss_D", "loss_G", "real_acc", "gen_acc", "real_logit", "gen_logit", "r1", "r2", "gp")
+METERS = (
+    *("loss_D", "loss_G", "real_acc", "gen_acc", "real_logit", "gen_logit", "real_std", "gen_std"),
+    *("G_grad", "D_grad", "r1", "r2", "gp"),
+)
+SLOTS: dict[type, tuple[str, ...]] = {torch.optim.Adam: ("exp_avg", "exp_avg_sq"), torch.optim.RMSprop: ("square_avg",)}
+"""What an optimiser remembers of each parameter, beside the count of its steps."""
 
 
 class TrainState:
@@ -29,13 +35,35 @@ class TrainState:
         self.nimg = 0
         self.sums = torch.zeros(len(METERS), device=engine.device)
         self.counts = torch.zeros(len(METERS), device=engine.device)
+        self._worst = torch.zeros((), device=engine.device)
 
-    def observe(self, values: dict[str, torch.Tensor]) -> None:
-        """Add one step's values to the running means, without waiting for the device."""
+    def set_rates(self, g_lr: float, d_lr: float) -> None:
+        """Set both learning rates."""
+        for optimizer, lr in ((self.opt_G, g_lr), (self.opt_D, d_lr)):
+            for group in optimizer.param_groups:
+                group["lr"] = lr
+
+    @property
+    def rates(self) -> dict[str, float]:
+        """The learning rates of the last step."""
+        return {"g_lr": self.opt_G.param_groups[0]["lr"], "d_lr": self.opt_D.param_groups[0]["lr"]}
+
+    def observe(self, values: dict[str, torch.Tensor], weight: float = 1.0) -> None:
+        """Add one step's values, or those of a share of its batch, to the running means; never waits for the device."""
         for name, value in values.items():
             at = METERS.index(name)
-            self.sums[at] += value.detach()
-            self.counts[at] += 1
+            self.sums[at] += value.detach() * weight
+            self.counts[at] += weight
+            if name.startswith("loss"):
+                self._worst = torch.maximum(self._worst, value.detach().abs())
+            elif name.endswith("grad"):  # a gradient may be long, but it has to be a number
+                self._worst = torch.maximum(self._worst, value.detach() * 0)
+
+    def take_worst(self) -> float:
+        """The largest absolute loss since the last call, NaN when a loss or gradient was; waits for the device."""
+        worst = float(self._worst)
+        self._worst = torch.zeros_like(self._worst)
+        return worst
 
     def take_means(self) -> dict[str, float]:
         """The means since the last call, of whatever was observed."""
@@ -64,34 +92,39 @@ class TrainState:
         """Take over the state that `tensors` returned.
 
         Raises:
-            CheckpointError: names or shapes do not fit these networks.
+            CheckpointError: a name, a shape or a number format does not fit; this state is then as it was.
         """
-        try:
-            for name, network in (("G", self.G), ("D", self.D), ("G_ema", self.G_ema)):
-                network.load_state_dict(_below(tensors, name))
-            for name, network, optimizer in (("opt_G", self.G, self.opt_G), ("opt_D", self.D, self.opt_D)):
-                for key, parameter in network.named_parameters():
-                    slots = _below(tensors, f"{name}.{key}")
-                    # In the memory layout of the parameter, which the fused optimiser counts on.
-                    optimizer.state[parameter] = {
-                        slot: torch.empty_like(parameter).copy_(value).detach()
-                        if value.dim()
-                        else value.clone().to(parameter.device)
-                        for slot, value in slots.items()
-                        if "." not in slot
-                    }
-            self.nimg = int(tensors["nimg"])
-            self.sums.copy_(tensors["meters.sums"])
-            self.counts.copy_(tensors["meters.counts"])
-        except (KeyError, RuntimeError, ValueError) as error:
+        stepped = any(name.startswith("opt_") for name in tensors)
+        problem = misfit(tensors, self._layout(stepped))
+        if not problem and (tensors["nimg"] < 0 or (tensors["nimg"] > 0 and not stepped)):
+            problem = "its nimg or its optimisers are damaged"
+        if problem:
             raise CheckpointError(
-                f"The checkpoint does not fit the networks of these settings: {str(error).splitlines()[0]}",
+                f"The checkpoint does not fit the networks of these settings: {problem}.",
                 "Resume with the settings in the run's config.toml.",
-            ) from error
+            )
+        for name, network in (("G", self.G), ("D", self.D), ("G_ema", self.G_ema)):
+            network.load_state_dict({key: tensors[f"{name}.{key}"] for key in network.state_dict()})
+        for name, network, optimizer in (("opt_G", self.G, self.opt_G), ("opt_D", self.D, self.opt_D)):
+            optimizer.state.clear()
+            for key, parameter in network.named_parameters() if stepped else ():
+                # In the memory layout of the parameter, which the fused optimiser counts on.
+                optimizer.state[parameter] = {
+                    slot: torch.empty_like(parameter).copy_(tensors[f"{name}.{key}.{slot}"]).detach()
+                    for slot in SLOTS[type(optimizer)]
+                } | {"step": tensors[f"{name}.{key}.step"].clone().to(parameter.device)}
+        self.nimg = int(tensors["nimg"])
+        self.sums.copy_(tensors["meters.sums"])
+        self.counts.copy_(tensors["meters.counts"])
 
-
-def _below(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
-    return {name[len(prefix) + 1 :]: value for name, value in tensors.items() if name.startswith(prefix + ".")}
+    def _layout(self, stepped: bool) -> dict[str, torch.Tensor]:
+        """Tensors of the names, shapes and formats of a checkpoint, from before or after the optimisers' first step."""
+        layout = {name: value for name, value in self.tensors().items() if not name.startswith("opt_")}
+        for name, network, optimizer in (("opt_G", self.G, self.opt_G), ("opt_D", self.D, self.opt_D)):
+            for key, parameter in network.named_parameters() if stepped else ():
+                layout[f"{name}.{key}.step"] = torch.zeros(())
+                layout |= {f"{name}.{key}.{slot}": parameter for slot in SLOTS[type(optimizer)]}
+        return layout
 
 
 def build_optimizer(network: nn.Module, settings: TrainSettings, lr: float) -> torch.optim.Optimizer:

@@ -4,46 +4,23 @@ import json
 import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
 import artgan
-from artgan.config import Settings, differences, flat, resolve, to_toml, validated, with_overrides
+from artgan.config import Settings, differences, flat, resolve, validated, with_overrides
 from artgan.config import read_preset as read_config
-from artgan.data.cache import DataEvent
 from artgan.data.pictures import Pictures, load_pictures
-from artgan.engine.checkpoint import load_state, newest_checkpoint
-from artgan.engine.device import Engine, explaining_memory
-from artgan.engine.storage import Run, atomic_write, create_run, cut_back, find_run, list_runs, only_one
+from artgan.engine.device import Engine
+from artgan.engine.storage import Run, atomic_write, create_run, find_run, list_runs
 from artgan.errors import CheckpointError, DatasetError, SettingError
-from artgan.training.events import Event, Notice, RunStarted
-from artgan.training.loop import Ending, train_loop
-from artgan.training.state import TrainState
+from artgan.training.events import Notice
+from artgan.training.session import Listener, TrainResult, session, write_config
+from artgan.training.tensorboard import beside_tensorboard, check_tensorboard
 
 DEFAULT_PRESET = "studio64"
-Listener = Callable[[Event | DataEvent], None]
-
-
-@dataclass(frozen=True)
-class TrainResult:
-    """How a training session went.
-
-    Attributes:
-        run: the run folder.
-        nimg: real pictures shown since the run began.
-        ending: `kimg` (all of train.total_kimg), `minutes` (the time budget) or `asked` (should_stop).
-        seconds: length of this session.
-        checkpoint: the newest checkpoint.
-    """
-
-    run: Path
-    nimg: int
-    ending: Ending
-    seconds: float
-    checkpoint: Path
 
 
 def _silent(event: object) -> None:
@@ -77,6 +54,7 @@ def train(
     new: bool = False,
     runs_dir: str | Path = "runs",
     argv: Sequence[str] | None = None,
+    tensorboard: bool = False,
     on_event: Listener = _silent,
     should_stop: Callable[[], bool] = _never,
 ) -> TrainResult:
@@ -104,6 +82,7 @@ def train(
         new: start afresh even when there is a run to continue.
         runs_dir: the folder that holds the runs.
         argv: the command line, to be kept in run.json.
+        tensorboard: write for TensorBoard as well, into `tensorboard` in the run's folder.
         on_event: called with frozen records of `artgan.training.events` and `artgan.data.cache`.
         should_stop: asked after every step; True finishes, saves and returns.
 
@@ -119,12 +98,14 @@ def train(
         "data.channels": channels,
         "data.crop": crop,
         "data.crops": crops,
-        "data.labels": labels if labels in (None, "auto", "none") else str(Path(labels).resolve()),
+        "data.labels": labels if labels in (None, "auto", "none") else str(Path(labels).absolute()),
         "data.balanced": balanced,
         "data.mirror": mirror,
         "engine.device": device,
         "engine.precision": precision,
     }
+    if tensorboard:
+        check_tensorboard()
     settings = resolve(preset, overrides or {}, flags)
     _check_minutes(minutes)
     engine = Engine.from_settings(settings.engine, settings.train.seed)
@@ -143,7 +124,8 @@ def train(
         _describe_run(chosen, settings, engine, pictures, Path(data), argv)
     else:
         _refuse_changes(chosen, settings, pictures)
-    return _session(chosen, settings, engine, pictures, minutes, on_event, should_stop)
+    with beside_tensorboard(on_event, tensorboard) as listener:
+        return session(chosen, settings, engine, pictures, minutes, listener, should_stop)
 
 
 def resume(
@@ -156,6 +138,7 @@ def resume(
     device: str | None = None,
     precision: str | None = None,
     runs_dir: str | Path = "runs",
+    tensorboard: bool = False,
     on_event: Listener = _silent,
     should_stop: Callable[[], bool] = _never,
 ) -> TrainResult:
@@ -170,6 +153,7 @@ def resume(
         device: auto, cpu, cuda, cuda:N or mps.
         precision: auto, float32 or bf16.
         runs_dir: the folder that holds the runs.
+        tensorboard: write for TensorBoard as well, into `tensorboard` in the run's folder.
         on_event: called with frozen records.
         should_stop: asked after every step.
 
@@ -178,6 +162,8 @@ def resume(
         SettingError: a setting was given that may not change.
         DatasetError: the pictures are gone or have changed.
     """
+    if tensorboard:
+        check_tensorboard()
     chosen = find_run(run, Path(runs_dir))
     flags = {"train.total_kimg": kimg, "engine.device": device, "engine.precision": precision}
     given = {key: value for key, value in flags.items() if value is not None}
@@ -189,38 +175,8 @@ def resume(
         raise DatasetError(f"The pictures of {chosen.name} are no longer at {path}.", "Say where with --data FOLDER.")
     pictures = load_pictures(path, settings.data, settings.train.seed, on_event, should_stop)
     _refuse_changes(chosen, settings, pictures)
-    return _session(chosen, settings, engine, pictures, minutes, on_event, should_stop)
-
-
-def _session(
-    run: Run,
-    settings: Settings,
-    engine: Engine,
-    pictures: Pictures,
-    minutes: float | None,
-    on_event: Listener,
-    should_stop: Callable[[], bool],
-) -> TrainResult:
-    """One stretch of training in a run folder, from its newest checkpoint or from nothing."""
-    started = time.monotonic()
-    with only_one(run), explaining_memory("Train with a smaller --batch or --resolution."):
-        state = TrainState(settings, pictures.shape, len(pictures.classes), engine)
-        checkpoint = newest_checkpoint(run)
-        if checkpoint is not None:
-            state.load(load_state(checkpoint))
-        cut_back(run.stats, state.nimg)
-        # Total length, intervals and device may have changed: the file says what is in force.
-        _write_config(run, settings)
-        counts = tuple(sum(p.numel() for p in network.parameters()) for network in (state.G, state.D))
-        total = round(settings.train.total_kimg * 1000)
-        on_event(RunStarted(run.folder, state.nimg, total, engine.why, (counts[0], counts[1])))
-        if checkpoint is not None:
-            _notice_other_machine(run, engine, on_event)
-        ending = train_loop(settings, pictures, engine, state, run, minutes, on_event, should_stop)
-    newest = newest_checkpoint(run)
-    if newest is None:
-        raise CheckpointError(f"{run.folder} lost its checkpoints while training.", "Was the folder moved?")
-    return TrainResult(run.folder, state.nimg, ending, time.monotonic() - started, newest)
+    with beside_tensorboard(on_event, tensorboard) as listener:
+        return session(chosen, settings, engine, pictures, minutes, listener, should_stop)
 
 
 def _check_minutes(minutes: float | None) -> None:
@@ -296,20 +252,5 @@ def _describe_run(
             "skipped": [list(pair) for pair in pictures.ready.skipped],
         },
     }
-    _write_config(run, settings)
+    write_config(run, settings)
     atomic_write(run.info, json.dumps(info, indent=2))  # last: a folder without it is not a run
-
-
-def _write_config(run: Run, settings: Settings) -> None:
-    atomic_write(run.config, to_toml(settings, title=run.name, description="The settings of this run."))
-
-
-def _notice_other_machine(run: Run, engine: Engine, on_event: Listener) -> None:
-    """Say so when the result cannot be bit-equal to an uninterrupted run."""
-    info, now = run.read_info(), engine.describe()
-    then = {**info.get("engine", {}), "torch": info.get("torch")}
-    here = {**now, "torch": torch.__version__}
-    changed = [key for key in ("name", "precision", "threads", "torch") if then.get(key) != here[key]]
-    if changed:
-        told = ", ".join(f"{key} {then.get(key)} -> {here[key]}" for key in changed)
-        on_event(Notice(f"This run began elsewhere ({told}): it goes on, but not bit for bit as it would have there."))

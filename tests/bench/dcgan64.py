@@ -21,6 +21,7 @@ from artgan.engine.storage import create_run
 from artgan.training.events import Event, Step
 from artgan.training.loop import train_loop
 from artgan.training.state import TrainState
+from artgan.training.watch import Watch
 from tests.bench.tutorial import Tutorial, tutorial_settings
 
 WARM_UP = 2
@@ -48,7 +49,9 @@ def artgan_seconds(
         if isinstance(event, Step):
             ticks.append(time.perf_counter())
 
-    train_loop(settings, pictures, engine, state, create_run(folder, "bench"), None, listen, lambda: False)
+    run = create_run(folder, "bench")
+    watch = Watch(settings, pictures, engine, run, listen)
+    train_loop(settings, pictures, engine, state, run, [], watch, None, listen, lambda: False)
     return [after - before for before, after in zip(ticks, ticks[1:], strict=False)][WARM_UP:]
 
 

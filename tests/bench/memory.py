@@ -21,6 +21,7 @@ from artgan.engine.seeds import Streams
 from artgan.engine.storage import create_run
 from artgan.training.loop import train_loop
 from artgan.training.state import TrainState
+from artgan.training.watch import Watch
 
 
 def peak_mib() -> float:
@@ -52,7 +53,8 @@ def main() -> None:
         engine = Engine.detect()
         state = TrainState(settings, pictures.shape, 0, engine)
         run = create_run(folder, "bench")
-        train_loop(settings, pictures, engine, state, run, None, lambda event: None, lambda: False)
+        watch = Watch(settings, pictures, engine, run, lambda event: None)
+        train_loop(settings, pictures, engine, state, run, [], watch, None, lambda event: None, lambda: False)
         size = (folder / "pictures.u8").stat().st_size / 2**20
         print(f"after {args.pictures:,} pictures     {peak_mib():7.0f} MiB (the set itself has {size:.0f} MiB)")
 

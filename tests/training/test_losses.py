@@ -61,8 +61,9 @@ def test_accuracy_has_its_boundary_where_the_loss_has_it() -> None:
     real, gen = torch.tensor([0.7, 0.3]), torch.tensor([0.2, 0.6])
     assert [a.item() for a in accuracy(LOSSES["bce"], real, gen)] == [1.0, 0.0]
     assert [a.item() for a in accuracy(LOSSES["lsgan"], real, gen)] == [0.5, 0.5]
-    shifted = accuracy(LOSSES["wgan"], real + 100, gen + 100)  # only differences mean something
+    shifted = accuracy(LOSSES["wgan"], real + 100, gen + 100)  # only differences mean something: 0.7 > 0.2, 0.3 < 0.6
     assert [a.item() for a in shifted] == [0.5, 0.5]
+    assert [a.item() for a in accuracy(LOSSES["rpgan"], real, gen - 1)] == [1.0, 1.0]
 
 
 def test_gradient_penalty_of_a_linear_critic_is_its_squared_slope() -> None:

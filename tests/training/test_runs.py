@@ -40,7 +40,8 @@ def test_the_run_folder_holds_what_the_readme_says(class_folders: Path, tmp_path
     run = result.run
     names = {path.name for path in run.iterdir()}
     assert names == {
-        *(".lock", "config.toml", "run.json", "stats.jsonl", "reals.png", "checkpoints", "latest"),
+        *(".lock", "config.toml", "run.json", "stats.jsonl", "metrics.jsonl", "reals.png", "checkpoints"),
+        *("latest", "report.html"),
         *("fakes000000000.png", "fakes000000016.png"),
     }
     assert run.name == f"00000-{class_folders.name}-defaults"

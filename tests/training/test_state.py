@@ -1,6 +1,7 @@
 """What a checkpoint must hold, and the averaged generator."""
 
 import copy
+import math
 
 import pytest
 import torch
@@ -49,6 +50,44 @@ def test_a_checkpoint_of_other_networks_is_refused_in_one_sentence() -> None:
     wide = resolve(None, {"data.resolution": 8, "model.base_channels": 8, "model.z_dim": 4})
     with pytest.raises(CheckpointError, match="does not fit"):
         state().load(state(wide).tensors())
+
+
+def test_shares_of_a_batch_weigh_what_they_are() -> None:
+    """Two thirds of a batch at 3 and one third at 6 are 4; another whole batch at 8 makes it 6."""
+    one = state()
+    one.observe({"loss_D": torch.tensor(3.0), "r1": torch.tensor(1.0)}, 2 / 3)
+    one.observe({"loss_D": torch.tensor(6.0), "r1": torch.tensor(4.0)}, 1 / 3)
+    one.observe({"loss_D": torch.tensor(8.0)})
+    assert one.take_means() == pytest.approx({"loss_D": 6.0, "r1": 2.0})
+
+
+def test_the_worst_is_the_largest_loss_since_it_was_asked_for() -> None:
+    one = state()
+    assert one.take_worst() == 0
+    one.observe({"loss_D": torch.tensor(2.0), "loss_G": torch.tensor(-7.0), "real_logit": torch.tensor(99.0)})
+    one.observe({"loss_D": torch.tensor(3.0), "D_grad": torch.tensor(1e30), "r1": torch.tensor(1e9)}, 0.5)
+    assert one.take_worst() == 7, "a gradient or a penalty may be long"
+    assert one.take_worst() == 0
+    assert one.take_means()["D_grad"] == pytest.approx(1e30), "asking takes nothing from the means"
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("name", ["loss_D", "loss_G", "D_grad", "G_grad"])
+def test_what_is_no_number_is_worse_than_any(name: str, value: float) -> None:
+    one = state()
+    one.observe({name: torch.tensor(value)}, 0.25)
+    one.observe({"loss_D": torch.tensor(0.5), "G_grad": torch.tensor(1.0)})
+    assert not one.take_worst() < 1e30
+    assert one.take_worst() == 0
+
+
+def test_the_rates_reach_every_group_and_are_no_part_of_a_checkpoint() -> None:
+    one = state()
+    one.opt_D.add_param_group({"params": [nn.Parameter(torch.zeros(1))], "lr": 1.0})
+    one.set_rates(0.25, 0.5)
+    assert one.rates == {"g_lr": 0.25, "d_lr": 0.5}
+    assert [group["lr"] for group in one.opt_D.param_groups] == [0.5, 0.5]
+    assert not any("lr" in name.split(".") for name in one.tensors())
 
 
 class Tiny(nn.Module):

@@ -1,6 +1,8 @@
 """Checkpoints: bit for bit what was saved, damage is noticed, old ones are thinned out, and none can run code."""
 
+import errno
 import json
+import os
 import pickle
 import signal
 import subprocess
@@ -18,10 +20,13 @@ from artgan.engine.checkpoint import (
     MANIFEST,
     STATE,
     GeneratorFile,
+    copied,
     load_generator,
     load_state,
     newest_checkpoint,
+    read_newest,
     save_checkpoint,
+    set_aside,
     verify,
     whole_names,
 )
@@ -135,7 +140,7 @@ def test_damage_is_noticed_and_named(run: Run, name: str, damage: Any) -> None:
     with pytest.raises(CheckpointError) as caught:
         verify(folder)
     assert str(folder) in caught.value.message
-    assert str(folder) in caught.value.hint
+    assert "artgan resume" in caught.value.hint
     with pytest.raises(CheckpointError):
         load_state(folder)
 
@@ -175,6 +180,91 @@ def test_a_failure_leaves_older_checkpoints_alone(run: Run, monkeypatch: pytest.
     assert [path.name for path in run.checkpoints.iterdir()] == [first.name]
     assert newest_checkpoint(run) == first
     verify(first)
+
+
+def test_a_drive_that_is_gone_is_named(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> bool:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(Path, "is_dir", fail)
+    with pytest.raises(StorageError, match="000002000"):
+        save_checkpoint(run, generator_file(2000), state())
+
+
+# --- the newest that is whole
+
+
+@pytest.fixture
+def three(run: Run) -> list[Path]:
+    """Three checkpoints, oldest first."""
+    return [save_checkpoint(run, generator_file(nimg), {"x": torch.tensor(nimg)}) for nimg in (1000, 2000, 3000)]
+
+
+def read(folder: Path) -> int:
+    return int(load_state(folder)["x"])
+
+
+def test_without_a_checkpoint_there_is_none_to_read(run: Run) -> None:
+    assert read_newest(run, read) == (None, ())
+
+
+def test_the_newest_is_read_and_no_other(run: Run, three: list[Path]) -> None:
+    asked: list[Path] = []
+
+    def ask(folder: Path) -> int:
+        asked.append(folder)
+        return read(folder)
+
+    assert read_newest(run, ask) == (3000, ())
+    assert asked == three[-1:]
+
+
+def test_damaged_ones_are_passed_over_and_told_of_newest_first(run: Run, three: list[Path]) -> None:
+    flip_a_bit(three[2] / STATE)
+    (three[1] / GENERATOR).unlink()
+    found, refused = read_newest(run, read)
+    assert found == 1000
+    assert [error.message.split(" ")[0] for error in refused] == [str(three[2] / STATE), str(three[1] / GENERATOR)]
+    flip_a_bit(three[0] / STATE)
+    with pytest.raises(CheckpointError, match="None of the 3 checkpoints") as caught:
+        read_newest(run, read)
+    assert str(three[2]) in caught.value.message
+    assert [path.name for path in whole_names(run)] == [path.name for path in three], "nothing is moved by reading"
+
+
+def test_only_damage_is_passed_over(run: Run, three: list[Path]) -> None:
+    def fail(folder: Path) -> int:
+        raise MemoryError
+
+    with pytest.raises(MemoryError):
+        read_newest(run, fail)
+
+
+def test_what_is_set_aside_is_kept_under_another_name_and_is_no_checkpoint(run: Run, three: list[Path]) -> None:
+    before = (three[2] / STATE).read_bytes()
+    aside = set_aside(run, newer_than=1000)
+    assert aside == [folder.with_name(f"{folder.name}.set-aside") for folder in three[1:]]
+    assert whole_names(run) == three[:1]
+    assert (aside[1] / STATE).read_bytes() == before
+    assert set_aside(run, newer_than=1000) == []
+    # Its place is free again, and what lay there before gives way to what is set aside later.
+    save_checkpoint(run, generator_file(3000), {"x": torch.tensor(7)})
+    assert read_newest(run, read) == (7, ())
+    assert set_aside(run, newer_than=2999) == [aside[1]]
+    assert int(load_state(aside[1])["x"]) == 7
+
+
+def test_copies_are_plain_and_stay_as_they_were() -> None:
+    tensors = state()
+    before = {name: bits(tensor) for name, tensor in tensors.items()}
+    copies = copied(tensors)
+    for name, tensor in tensors.items():
+        assert copies[name].dtype == tensor.dtype
+        assert copies[name].is_contiguous()
+        assert not copies[name].requires_grad
+        with torch.no_grad():
+            tensor.zero_()
+    assert {name: bits(tensor) for name, tensor in copies.items()} == before
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGXFSZ"), reason="needs a limit on the size of files")

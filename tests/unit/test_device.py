@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from artgan.config import EngineSettings
-from artgan.engine.device import Engine, explaining_memory
+from artgan.engine.device import Engine, explaining_memory, is_out_of_memory, memory_in_use
 from artgan.engine.images import to_uint8
 from artgan.errors import DeviceError
 
@@ -137,3 +137,42 @@ def test_running_out_of_memory_is_told_with_the_hint() -> None:
 def test_other_failures_are_not_called_memory() -> None:
     with pytest.raises(RuntimeError, match="shapes"), explaining_memory("Use --batch 8."):
         raise RuntimeError("shapes do not match")
+
+
+def allocation_error() -> BaseException:
+    """What this machine's own allocator says."""
+    with pytest.raises(RuntimeError) as caught:
+        torch.empty(2**50, dtype=torch.uint8)
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (allocation_error(), True),
+        (MemoryError(), True),
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."), True),
+        (RuntimeError("MPS backend out of memory (MPS allocated: 8.00 GB)"), True),
+        (
+            RuntimeError("[enforce fail at alloc_cpu.cpp:118] DefaultCPUAllocator: can't allocate memory"),
+            True,
+        ),
+        (RuntimeError("shapes do not match"), False),
+        (RuntimeError("I forgot"), False),
+        (OSError(28, "No space left on device"), False),
+        (ValueError("can't allocate memory"), False),
+        (KeyboardInterrupt(), False),
+    ],
+    ids=str,
+)
+def test_full_memory_is_told_from_other_failures(error: BaseException, expected: bool) -> None:
+    assert is_out_of_memory(error) is expected
+
+
+@on_a_plain_cpu
+def test_memory_in_use_is_that_of_this_process_and_grows_with_it() -> None:
+    before = memory_in_use(torch.device("cpu"))
+    assert before > 2**20
+    block = torch.ones(2**26)  # 256 MiB
+    assert memory_in_use(torch.device("cpu")) - before > 2**27
+    assert block.sum() > 0

@@ -61,6 +61,34 @@ def test_streams_ignore_and_leave_alone_the_global_generator() -> None:
     assert torch.equal(Streams(5).normal("z", 0, 4), first)
 
 
+def test_a_stream_as_the_global_generator_for_a_while() -> None:
+    cpu = torch.device("cpu")
+
+    def draw(anywhere: int, seed: int = 5, name: str = "dropout", position: int = 0) -> torch.Tensor:
+        torch.manual_seed(anywhere)
+        before = torch.get_rng_state()
+        with Streams(seed).as_global(name, position, cpu):
+            drawn = torch.rand(4)
+        assert torch.equal(torch.get_rng_state(), before)
+        return drawn
+
+    assert torch.equal(draw(1), draw(2))
+    others = [draw(1, seed=6), draw(1, name="noise"), draw(1, position=64)]
+    assert len({tuple(drawn.tolist()) for drawn in [draw(1), *others]}) == 4
+
+
+def test_the_global_generator_is_put_back_even_when_something_goes_wrong() -> None:
+    def fail() -> None:
+        with Streams(0).as_global("dropout", 0, torch.device("cpu")):
+            torch.rand(1)
+            raise KeyError
+
+    before = torch.get_rng_state()
+    with pytest.raises(KeyError):
+        fail()
+    assert torch.equal(torch.get_rng_state(), before)
+
+
 def test_numbers_are_normal() -> None:
     drawn = Streams(0).normal("z", 0, 20_000)
     assert drawn.dtype == torch.float32
