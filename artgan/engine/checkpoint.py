@@ -70,9 +70,14 @@ def save_checkpoint(run: Run, generator: GeneratorFile, state: Tensors) -> Path:
         files = {name: _describe(temporary / name) for name in (GENERATOR, STATE)}
         manifest = {"format": FORMAT, "nimg": generator.nimg, "number": number, "files": files}
         atomic_write(temporary / MANIFEST, json.dumps(manifest, indent=2))
-    atomic_write(run.folder / "latest", folder.name + "\n")
+    write_latest(run, folder)
     _thin_out(run, {**older, folder: number})
     return folder
+
+
+def write_latest(run: Run, folder: Path) -> None:
+    """Point `latest` at a checkpoint."""
+    atomic_write(run.folder / "latest", folder.name + "\n")
 
 
 def _plain(tensors: Tensors) -> dict[str, torch.Tensor]:

@@ -181,8 +181,11 @@ def memory_in_use(device: torch.device) -> int:
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error says that the memory is full, on any device."""
-    # The CPU allocator and MPS raise a plain RuntimeError.
-    signs = ("can't allocate memory", "not enough memory: you tried to allocate", "MPS backend out of memory")
+    # The CPU allocator, MPS and the libraries of CUDA raise a plain RuntimeError.
+    signs = (
+        *("can't allocate memory", "not enough memory: you tried to allocate", "MPS backend out of memory"),
+        *("CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED"),
+    )
     return isinstance(error, MemoryError | torch.OutOfMemoryError) or (
         isinstance(error, RuntimeError) and any(sign in str(error) for sign in signs)
     )

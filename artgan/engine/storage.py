@@ -7,7 +7,7 @@ import os
 import re
 import shutil
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,21 +38,23 @@ def naming_the_path(path: Path) -> Iterator[None]:
         raise StorageError(f"{path} cannot be written: {error.strerror or error}.", hint) from error
 
 
-def atomic_write(path: Path, data: bytes | str, durable: bool = True) -> None:
+def atomic_write(path: Path, data: bytes | str | Iterable[str], durable: bool = True) -> None:
     """Write a file so that a reader, or a crash at any instant, sees the old file or the new one and nothing between.
 
-    With `durable`, it also waits until the disk has it, so that a power cut cannot take it back.
+    Text may come piece by piece, so that a large page need not be in memory at once. With `durable`, it also waits
+    until the disk has it, so that a power cut cannot take it back.
 
     Raises:
         StorageError: the disk is full or the folder cannot be written.
     """
-    raw = data.encode() if isinstance(data, str) else data
+    pieces = [data] if isinstance(data, bytes | str) else data
     temporary = _beside(path)
     with naming_the_path(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             with temporary.open("wb") as file:
-                file.write(raw)
+                for piece in pieces:
+                    file.write(piece.encode() if isinstance(piece, str) else piece)
                 if durable:
                     file.flush()
                     os.fsync(file.fileno())
@@ -76,7 +78,7 @@ def atomic_folder(folder: Path) -> Iterator[Path]:
     temporary = _beside(folder)
     with naming_the_path(folder):
         try:
-            _sweep(folder.parent)
+            sweep(folder.parent)
             temporary.mkdir(parents=True)
             yield temporary
             for file in temporary.iterdir():
@@ -98,12 +100,15 @@ def _beside(path: Path) -> Path:
     return path.with_name(f".{path.name}.{threading.get_ident()}.{os.getpid()}.tmp")
 
 
-def _sweep(folder: Path) -> None:
-    """Remove temporary folders that a killed process left here."""
+def sweep(folder: Path) -> None:
+    """Remove temporary files and folders that a killed process left here."""
     for path in folder.glob(".*.tmp"):
         owner = path.name.split(".")[-2]
-        if path.is_dir() and owner.isdecimal() and not _alive(int(owner)):
-            shutil.rmtree(path, ignore_errors=True)
+        if owner.isdecimal() and not _alive(int(owner)):
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
 
 
 def _alive(process: int) -> bool:

@@ -56,7 +56,7 @@ class Report:
         nimg = max([0, *self.album.previews, *(lines[-1]["nimg"] for lines in records.values() if lines)])
         previews = [picture for _, picture in sorted(self.album.previews.items())]
         across = Axis(0.0, nimg / 1000 or 1.0)
-        page = _template().render(
+        pieces = _template().generate(
             run=self.run.name,
             state=state,
             now=time.strftime("%Y-%m-%d %H:%M"),
@@ -72,7 +72,7 @@ class Report:
             engine=_dict(info.get("engine")),
             data=_dict(info.get("data")),
         )
-        atomic_write(folder / "report.html", page, durable=False)
+        atomic_write(folder / "report.html", pieces, durable=False)
         return folder / "report.html"
 
 

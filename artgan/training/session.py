@@ -12,9 +12,9 @@ import torch
 from artgan.config import Settings, to_toml
 from artgan.data.cache import DataEvent
 from artgan.data.pictures import Pictures
-from artgan.engine.checkpoint import load_state, newest_checkpoint, read_newest, set_aside
+from artgan.engine.checkpoint import load_state, newest_checkpoint, read_newest, set_aside, whole_names, write_latest
 from artgan.engine.device import Engine, explaining_memory
-from artgan.engine.storage import Run, atomic_write, cut_back, only_one
+from artgan.engine.storage import Run, atomic_write, cut_back, only_one, sweep
 from artgan.errors import ArtganError, CheckpointError, DeviceError, SettingError
 from artgan.training.events import Event, Notice, RunStarted
 from artgan.training.loop import Ending, train_loop
@@ -114,6 +114,9 @@ def _begin(run: Run, settings: Settings, engine: Engine, pictures: Pictures, on_
         aside = ", ".join(path.name for path in set_aside(run, newer_than=state.nimg))
         told = " ".join(error.message for error in refused)
         on_event(Notice(f"{told} Going on from {begun}; what cannot be used is kept as {aside}."))
+    sweep(run.folder)
+    if begun:
+        write_latest(run, begun)
     for records in (run.stats, run.metrics):
         cut_back(records, state.nimg if begun else -1)
     return state
@@ -134,7 +137,7 @@ def _mend(
     plan = plan_at(repairs, back_to, settings.train)
     repair = next_repair(trouble, repairs, back_to, plan, engine.dtype == torch.bfloat16, settings.train.batch)
     if repair is None:
-        raise _given_up(trouble, found, settings)
+        raise _given_up(run, trouble, found, settings)
     record = {"nimg": back_to, "found": found, "repair": repair}
     plan = plan_at([*repairs, record], back_to, settings.train)
     record["told"] = describe_repair(repair, plan, back_to, found, (settings.train.g_lr, settings.train.d_lr))
@@ -148,7 +151,7 @@ def _mend(
         torch.cuda.empty_cache()
 
 
-def _given_up(trouble: Trouble, found: int, settings: Settings) -> ArtganError:
+def _given_up(run: Run, trouble: Trouble, found: int, settings: Settings) -> ArtganError:
     if trouble == "memory":
         hint = "Train with a lower --resolution or --set model.base_channels."
         return DeviceError("The memory does not hold two pictures at a time.", hint)
@@ -157,9 +160,11 @@ def _given_up(trouble: Trouble, found: int, settings: Settings) -> ArtganError:
     # One rate far above the other is the likely culprit; otherwise both are.
     lower = {name: (low if high > 3 * low else lr / 10) for name, lr in rates.items() if lr > low or high <= 3 * low}
     advice = " ".join(f"--set train.{name}={lr:.2g}" for name, lr in lower.items())
+    older, r1_gamma = whole_names(run)[:-1], max(1.0, settings.train.r1_gamma * 4)
+    back = f" Or remove {newest_checkpoint(run)}, and resume from the one before it." if older else ""
     return SettingError(
         f"The losses exploded again at {found / 1000:.1f} kimg, after {MOST_TRIES} repairs from the same checkpoint.",
-        f"Start with --new and {advice}, or a stronger --set train.r1_gamma={max(1.0, settings.train.r1_gamma * 4):g}.",
+        f"Start with --new and {advice}, or a stronger --set train.r1_gamma={r1_gamma:g}.{back}",
     )
 
 

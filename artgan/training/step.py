@@ -91,7 +91,8 @@ def train_step(  # noqa: PLR0915 - one step, read from top to bottom
     """Show `train.d_steps` batches to D, then let G answer; `state` moves on by as many pictures.
 
     With `plan.parts` above 1 each batch is computed in parts and their gradients are added up: where no layer looks at
-    the batch as a whole (batch norm), that is the same step, to rounding.
+    the batch as a whole (batch norm) or moves with every call (spectral norm, dropout), that is the same step, to
+    rounding.
     """
     train, policy = settings.train, settings.augment.policy
     G, D, opt_G, opt_D = state.G, state.D, state.opt_G, state.opt_D

@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import signal
+import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -456,3 +457,17 @@ def test_a_death_before_a_checkpoint_is_told_leaves_it_whole(ready: Ready, tmp_p
     (run,) = (tmp_path / "runs").iterdir()
     train(ready.data, tmp_path / "runs")
     assert outcome(run) == ready.whole
+
+
+@pytest.mark.skipif(os.name != "posix", reason="elsewhere nobody can be asked whether a process lives")
+def test_what_a_death_between_two_writes_left_is_put_right(ready: Ready, tmp_path: Path) -> None:
+    """Dead after the last checkpoint got its name and before `latest` did, the next half written."""
+    run = train(ready.data, tmp_path / "runs").run
+    (run / "latest").write_text("000000036\n")
+    with subprocess.Popen(["true"]) as dead:
+        pass
+    for name in ("latest", "report.html"):
+        (run / f".{name}.1.{dead.pid}.tmp").write_text("hal")
+    assert artgan.resume(run).ending == "kimg"
+    assert outcome(run) == ready.whole
+    assert temporary(run) == []
