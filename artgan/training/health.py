@@ -136,7 +136,7 @@ METRICS_RULES = (
         "The generator paints copies of training pictures.",
         ("nearest", "diversity"),
         # Pictures that are all alike lie near the average of everything, and so near to many: that is no copying.
-        lambda r: r["nearest"] < 0.85 and r["diversity"] > 0.5,
+        lambda r: r["nearest"] < 0.8 and r["diversity"] > 0.5,
         "A generated picture is {nearest:.2f} times as far from the nearest training picture as a training picture is "
         "from the nearest other one (new pictures: about 1).",
         'more pictures, --crops 20, or --set augment.policy=["color","translation","cutout"]',
