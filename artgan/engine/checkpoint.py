@@ -19,7 +19,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from artgan.engine.storage import Run, atomic_folder, atomic_write, naming_the_path, parse_json, read_json
+from artgan.engine.storage import Run, atomic_folder, atomic_write, naming_the_path, parse_json, read_json, spelt
 from artgan.errors import CheckpointError, StorageError
 
 FORMAT = 1
@@ -232,12 +232,7 @@ def load_generator(path: Path) -> GeneratorFile:
             raise ValueError("its run is not a name")
     except (KeyError, ValueError) as error:
         raise CheckpointError(f"The header of {path} is damaged: {error}.", hint) from error
-    return GeneratorFile(tensors, settings, tuple(map(_spelt, classes)), int(nimg), run)
-
-
-def _spelt(name: str) -> str:
-    """A name with its bytes that are no UTF-8 written out, as neither a PNG nor a safetensors file can hold them."""
-    return name.encode("utf-8", "backslashreplace").decode()
+    return GeneratorFile(tensors, settings, tuple(map(spelt, classes)), int(nimg), run)
 
 
 def _read(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
@@ -250,7 +245,7 @@ def _read(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
             if int.from_bytes(raw.read(8), "little") > MAX_HEADER_BYTES:
                 raise CheckpointError(f"{path} is not a checkpoint of artgan: its header is too large.", hint)
             # Linux allows names that are no UTF-8; the library does not, but takes the open file itself.
-            name = str(path) if _spelt(str(path)) == str(path) else f"/proc/self/fd/{raw.fileno()}"
+            name = str(path) if spelt(str(path)) == str(path) else f"/proc/self/fd/{raw.fileno()}"
             with safe_open(name, framework="pt") as file:
                 return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
     except (OSError, SafetensorError, RuntimeError) as error:  # RuntimeError: too large to be mapped

@@ -17,6 +17,7 @@ import platformdirs
 from artgan.errors import CheckpointError, StorageError, UsageError
 
 RUN_NAME = re.compile(r"(\d{5,})-(.+)")
+_PREVIEW = re.compile(r"fakes(\d{1,12})\.png")
 
 
 try:
@@ -48,7 +49,7 @@ def atomic_write(path: Path, data: bytes | str | Iterable[str], durable: bool = 
         StorageError: the disk is full or the folder cannot be written.
     """
     pieces = [data] if isinstance(data, bytes | str) else data
-    temporary = _beside(path)
+    temporary = beside(path)
     with naming_the_path(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -75,7 +76,7 @@ def atomic_folder(folder: Path) -> Iterator[Path]:
     Raises:
         StorageError: the disk is full or the place cannot be written.
     """
-    temporary = _beside(folder)
+    temporary = beside(folder)
     with naming_the_path(folder):
         try:
             sweep(folder.parent)
@@ -95,7 +96,7 @@ def atomic_folder(folder: Path) -> Iterator[Path]:
         _sync_folder(folder.parent)
 
 
-def _beside(path: Path) -> Path:
+def beside(path: Path) -> Path:
     """A temporary name in the same folder that no other thread or process uses."""
     return path.with_name(f".{path.name}.{threading.get_ident()}.{os.getpid()}.tmp")
 
@@ -148,6 +149,11 @@ def append_json_line(path: Path, record: Mapping[str, Any]) -> None:
     """
     with naming_the_path(path), path.open("a", encoding="utf-8") as file:
         file.write(json.dumps(record) + "\n")
+
+
+def spelt(name: str) -> str:
+    """A name with its bytes that are no UTF-8 written out, as neither a PNG nor a safetensors file can hold them."""
+    return name.encode("utf-8", "backslashreplace").decode()
 
 
 def parse_json(text: str) -> Any:
@@ -227,6 +233,14 @@ class Run:
     def stats(self) -> Path:
         """One line of losses and accuracies per `snapshot.stats_kimg`."""
         return self.folder / "stats.jsonl"
+
+    def preview(self, nimg: int) -> Path:
+        """The preview that was drawn after `nimg` pictures shown."""
+        return self.folder / f"fakes{nimg:09d}.png"
+
+    def previews(self) -> dict[int, Path]:
+        """All previews that are there, by nimg."""
+        return {int(match[1]): path for path in self.folder.iterdir() if (match := _PREVIEW.fullmatch(path.name))}
 
     @property
     def metrics(self) -> Path:

@@ -11,7 +11,6 @@ import re
 import shutil
 import subprocess
 import tempfile
-import threading
 from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -21,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from artgan.engine.palette import ColorCount
-from artgan.engine.storage import naming_the_path
+from artgan.engine.storage import beside, naming_the_path
 from artgan.errors import StorageError, UsageError
 
 Frame = NDArray[np.uint8]
@@ -236,7 +235,7 @@ def _even(frame: Frame) -> Frame:
 @contextlib.contextmanager
 def _in_a_folder_beside(path: Path) -> Iterator[Path]:
     """Yield a temporary folder on the same disk as `path`; it is removed however the block ends."""
-    folder = path.with_name(f".{path.name}.{threading.get_ident()}.{os.getpid()}.tmp")
+    folder = beside(path)
     try:
         with naming_the_path(path):
             folder.mkdir(parents=True)

@@ -1,7 +1,6 @@
 """`artgan.progress`: the previews of a run, the same latents all through it, as a film of how it learned."""
 
 import math
-import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -17,7 +16,6 @@ from artgan.engine.video import Frame, check_video, write_video
 from artgan.errors import CheckpointError, DatasetError, UsageError
 from artgan.training.events import Notice
 
-PREVIEW = re.compile(r"fakes(\d+)\.png")
 SECONDS = 10.0  # as long as people look at such a film
 SECONDS_EACH = 0.8  # a film of few previews is shorter
 SECONDS_LAST = 1.5  # where it all led to deserves a look
@@ -120,9 +118,8 @@ def _previews(run: Run) -> tuple[list[_Preview], tuple[tuple[str, str], ...]]:
     """The previews that can be shown together, in order, and the others with the reason."""
     found: list[_Preview] = []
     skipped: list[tuple[str, str]] = []
-    numbered = [(int(match[1]), path) for path in run.folder.iterdir() if (match := PREVIEW.fullmatch(path.name))]
     with quiet_decoding():
-        for nimg, path in sorted(numbered):
+        for nimg, path in sorted(run.previews().items()):
             try:
                 found.append(_Preview(path, nimg, decode(path).size))
             except DatasetError as error:

@@ -56,7 +56,7 @@ def train_loop(  # noqa: PLR0912, PLR0915 - one loop, read from top to bottom
     with Background() as background:
         if state.nimg == 0:
             watch.previewer.save_reals()
-            watch.previewer.save(state.G_ema, 0)
+            watch.previewer.save(watch.previewer.draw(state.G_ema), 0)
         alarms = watch.begin()
 
         saved_at = told_at = time.monotonic()
@@ -105,11 +105,13 @@ def train_loop(  # noqa: PLR0912, PLR0915 - one loop, read from top to bottom
                 append_json_line(run.stats, {"nimg": state.nimg, **means, "time": times})
                 on_event(Stats(state.nimg, means, speed))
                 told_nimg, told_at = state.nimg, now
-            if preview:
-                watch.previewer.save(state.G_ema, state.nimg)
             known = alarms
+            if preview or look:
+                shown = watch.previewer.draw(state.G_ema)
+            if preview:
+                watch.previewer.save(shown, state.nimg)
             if look:
-                alarms = watch.look(state.G, state.G_ema, state.nimg)
+                alarms = watch.look(shown, state.G, state.G_ema, state.nimg)
             if save:
                 save_state(settings, pictures, state, run, background)
                 saved_at = time.monotonic()

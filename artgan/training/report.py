@@ -33,7 +33,6 @@ PICTURE_BYTES = 8_000_000  # all pictures as data URIs; curves and settings then
 MOST_PREVIEWS = 200
 LARGEST = (900, 1800)
 BINS = 150  # of a curve; each keeps its lowest and its highest point
-PREVIEW = re.compile(r"fakes(\d{1,12})\.png")
 OPTION = re.compile(r"(--set [\w.]+(?:=\S*[^\s,;.])?|--[\w-]+(?: \d[\w.]*)?)")
 
 
@@ -95,7 +94,7 @@ class Album:
 
     def update(self, folder: Path) -> None:
         """Take in files that are new or changed; let go of those that are gone."""
-        paths = {int(match[1]): path for path in folder.iterdir() if (match := PREVIEW.fullmatch(path.name))}
+        paths = Run(folder).previews()
         real = folder / "reals.png"
         seen: dict[Path, tuple[int, int]] = {}
         for path in (real, *paths.values()):

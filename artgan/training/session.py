@@ -14,7 +14,7 @@ from artgan.data.cache import DataEvent
 from artgan.data.pictures import Pictures
 from artgan.engine.checkpoint import load_state, newest_checkpoint, read_newest, set_aside, whole_names, write_latest
 from artgan.engine.device import Engine, explaining_memory
-from artgan.engine.storage import Run, atomic_write, cut_back, only_one, sweep
+from artgan.engine.storage import Run, atomic_write, cut_back, only_one, spelt, sweep
 from artgan.errors import ArtganError, CheckpointError, DeviceError, SettingError
 from artgan.training.events import Event, Notice, RunStarted
 from artgan.training.loop import Ending, train_loop
@@ -143,8 +143,8 @@ def _mend(
     record["told"] = describe_repair(repair, plan, back_to, found, (settings.train.g_lr, settings.train.d_lr))
     # Whole or not at all, unlike the records that are cut back on resume: this one decides how training goes on.
     atomic_write(run.repairs, "".join(json.dumps(line) + "\n" for line in [*repairs, record]))
-    for preview in run.folder.glob("fakes*.png"):  # of a course that was left; they would show up in films
-        if preview.stem.removeprefix("fakes").isdecimal() and int(preview.stem.removeprefix("fakes")) > back_to:
+    for nimg, preview in run.previews().items():  # of a course that was left; they would show up in films
+        if nimg > back_to:
             preview.unlink()
     on_event(Notice(str(record["told"])))
     if engine.device.type == "cuda":
@@ -170,8 +170,7 @@ def _given_up(run: Run, trouble: Trouble, found: int, settings: Settings) -> Art
 
 def write_config(run: Run, settings: Settings) -> None:
     """Write `config.toml`, which is in force and works as a preset."""
-    title = run.name.encode("utf-8", "backslashreplace").decode()  # a folder may have a name that is no UTF-8
-    atomic_write(run.config, to_toml(settings, title=title, description="The settings of this run."))
+    atomic_write(run.config, to_toml(settings, title=spelt(run.name), description="The settings of this run."))
 
 
 def _notice_other_machine(run: Run, engine: Engine, on_event: Listener) -> None:

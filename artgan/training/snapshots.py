@@ -57,11 +57,15 @@ class Previewer:
             self.z = latents(self.seeds, z_dim)
         self.rows = rows
 
-    def save(self, generator: nn.Module, nimg: int) -> None:
-        """Write `fakesNNNNNNNNN.png`."""
-        sheet = grid(render(generator, self.engine, self.z, self.c), COLUMNS)
+    def draw(self, generator: nn.Module) -> torch.Tensor:
+        """The pictures of the fixed latents, (N, C, H, W) in [-1, 1]."""
+        return render(generator, self.engine, self.z, self.c)
+
+    def save(self, shown: torch.Tensor, nimg: int) -> None:
+        """Write the pictures that `draw` returned as `fakesNNNNNNNNN.png`."""
+        sheet = grid(shown, COLUMNS)
         recipe = {"kind": "preview", "run": self.run.name, "nimg": nimg, "seeds": list(self.seeds)}
-        path = self.run.folder / f"fakes{nimg:09d}.png"
+        path = self.run.preview(nimg)
         atomic_write(path, encode_png(to_uint8(sheet.numpy()), recipe))
         self.on_event(Saved("preview", path, nimg))
 

@@ -153,8 +153,9 @@ def train_step(  # noqa: PLR0915 - one step, read from top to bottom
                 gen_img = gen_img if keep else G(part.z, part.c).float()
                 gen_logits = D(augment(gen_img, policy, part.view_for_G), part.c)
                 with torch.no_grad():
-                    real_seen = augment(part.real_img, policy, part.real_view)
-                    real_logits = D(real_seen, part.c) if loss.pairs else torch.zeros_like(gen_logits)
+                    if loss.pairs:
+                        real_seen = real_seen if keep else augment(part.real_img, policy, part.real_view)
+                        real_logits = D(real_seen, part.c)
             loss_G = loss.loss_G(real_logits, gen_logits)
             (loss_G * share).backward()
             state.observe({"loss_G": loss_G}, share)

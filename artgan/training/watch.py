@@ -11,7 +11,6 @@ from artgan.config import Settings
 from artgan.data.pictures import Pictures
 from artgan.engine.device import Engine
 from artgan.engine.storage import Run, append_json_line, read_json_lines
-from artgan.models.render import render
 from artgan.training.events import Alarmed, Event, Notice
 from artgan.training.health import Alarm, find_facts, judge
 from artgan.training.measures import Reference
@@ -45,11 +44,9 @@ class Watch:
             append_json_line(self.run.metrics, {"nimg": 0, "facts": dataclasses.asdict(self.reference.facts)})
         return self.tell()
 
-    def look(self, G: nn.Module, G_ema: nn.Module, nimg: int) -> tuple[Alarm, ...]:
-        """Measure the generator's pictures of the previews' latents, and tell of alarms that were not told of."""
-        previewer = self.previewer
-        shown = render(G_ema, previewer.engine, previewer.z, previewer.c)
-        found = self.reference.measure(shown, previewer.c)
+    def look(self, shown: torch.Tensor, G: nn.Module, G_ema: nn.Module, nimg: int) -> tuple[Alarm, ...]:
+        """Measure pictures that the previewer has drawn, and tell of alarms that were not told of."""
+        found = self.reference.measure(shown, self.previewer.c)
         if self._settings.train.ema_kimg:
             found["drift"] = distance(G, G_ema)
         append_json_line(self.run.metrics, {"nimg": nimg, **found})

@@ -1,6 +1,7 @@
 """Checkpoints are data: whatever a file holds, it is refused in one sentence, runs no code and takes no memory."""
 
 import contextlib
+import functools
 import io
 import json
 import os
@@ -28,6 +29,7 @@ from artgan.engine.storage import Run, create_run
 from artgan.errors import ArtganError, CheckpointError
 from artgan.latent.generator import load
 from artgan.models import build_generator
+from tests.hostile import commands
 
 SETTINGS = resolve(None, {"data.resolution": 8, "model.base_channels": 4, "model.z_dim": 4})
 CLASSES = ("cats", "dogs")
@@ -72,15 +74,7 @@ def header(**change: Any) -> dict[str, str]:
     return {**own, "nimg": "64", "run": "00000-test", **change}
 
 
-def refused(*words: object, code: int = 5) -> str:
-    """Run a command that must fail with one sentence and one hint; returns the sentence."""
-    result = CliRunner().invoke(app, [str(word) for word in words])
-    assert isinstance(result.exception, SystemExit), result.exception
-    assert (result.exit_code, result.stdout) == (code, ""), result.stderr
-    lines = result.stderr.splitlines()
-    assert len(lines) == 2, result.stderr
-    assert all(line.isprintable() and len(line) < 2000 for line in lines), result.stderr
-    return lines[0]
+refused = functools.partial(commands.refused, code=5, longest=2000)
 
 
 def split(raw: bytes) -> tuple[dict[str, Any], bytes]:

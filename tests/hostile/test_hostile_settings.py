@@ -1,5 +1,6 @@
 """Presets, label tables and the records of a run are untrusted text: one sentence and the right exit code for each."""
 
+import functools
 import json
 import os
 import shutil
@@ -13,20 +14,13 @@ from artgan.cli.main import app
 from artgan.data.sources import scan
 from artgan.engine.storage import Run, cut_back, read_json_lines
 from artgan.errors import CheckpointError, DatasetError
+from tests.hostile import commands
 
 DEEP = "[" * 100_000
 TINY = ["--set", "model.base_channels=4", "--set", "model.z_dim=4", "--batch", "4", "--resolution", "8"]
 
 
-def refused(*words: object, code: int) -> str:
-    """Run a command that must fail with one sentence and one hint; returns the sentence."""
-    result = CliRunner().invoke(app, [str(word) for word in words])
-    assert isinstance(result.exception, SystemExit), result.exception
-    assert (result.exit_code, result.stdout) == (code, ""), result.stderr
-    lines = result.stderr.splitlines()
-    assert len(lines) == 2, result.stderr
-    assert all(line.isprintable() and len(line) < 1000 for line in lines), result.stderr
-    return lines[0]
+refused = functools.partial(commands.refused, longest=1000)
 
 
 PRESETS: dict[str, str | bytes] = {
