@@ -16,21 +16,25 @@ __version__ = "0.1.0"
 _LAZY = {
     "ArtganError": "artgan.errors",
     "Engine": "artgan.engine.device",
-    "LoadedGenerator": "artgan.latent.generator",
+    "LoadedGenerator": "artgan.models.trained",
     "ProgressResult": "artgan.training.film",
     "SampleResult": "artgan.latent.sample",
+    "ScoreResult": "artgan.metrics.score",
     "Settings": "artgan.config",
     "TrainResult": "artgan.training.session",
     "diagnose": "artgan.engine.doctor",
-    "list_presets": "artgan.config",
+    "get_weights": "artgan.engine.weights",
+    "list_presets": "artgan.presets",
     "list_runs": "artgan.engine.storage",
-    "load": "artgan.latent.generator",
+    "list_weights": "artgan.engine.weights",
+    "load": "artgan.models.trained",
     "paint": "artgan.data.painters",
     "paint_collection": "artgan.data.painters",
     "progress": "artgan.training.film",
     "read_recipe": "artgan.engine.images",
     "resume": "artgan.training.train",
     "sample": "artgan.latent.sample",
+    "score": "artgan.metrics.score",
     "train": "artgan.training.train",
 }
 
@@ -38,18 +42,22 @@ __all__ = [*_LAZY, "__version__"]  # noqa: PLE0604 - the names are literal above
 
 if TYPE_CHECKING:
     from artgan.config import Settings as Settings
-    from artgan.config import list_presets as list_presets
     from artgan.data.painters import paint as paint
     from artgan.data.painters import paint_collection as paint_collection
     from artgan.engine.device import Engine as Engine
     from artgan.engine.doctor import diagnose as diagnose
     from artgan.engine.images import read_recipe as read_recipe
     from artgan.engine.storage import list_runs as list_runs
+    from artgan.engine.weights import get_weights as get_weights
+    from artgan.engine.weights import list_weights as list_weights
     from artgan.errors import ArtganError as ArtganError
-    from artgan.latent.generator import LoadedGenerator as LoadedGenerator
-    from artgan.latent.generator import load as load
     from artgan.latent.sample import SampleResult as SampleResult
     from artgan.latent.sample import sample as sample
+    from artgan.metrics.score import ScoreResult as ScoreResult
+    from artgan.metrics.score import score as score
+    from artgan.models.trained import LoadedGenerator as LoadedGenerator
+    from artgan.models.trained import load as load
+    from artgan.presets import list_presets as list_presets
     from artgan.training.film import ProgressResult as ProgressResult
     from artgan.training.film import progress as progress
     from artgan.training.session import TrainResult as TrainResult

@@ -1,15 +1,11 @@
-"""Settings: frozen, validated, written to and read from TOML. Presets are files of these.
-
-Order of precedence: defaults < preset < `--set section.key=value` < flag. This module knows nothing of torch.
-"""
+"""Settings: frozen, validated, written to TOML. Presets are files of these. This module knows nothing of torch."""
 
 import difflib
 import re
 import reprlib
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal
 
 import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -22,8 +18,6 @@ Momentum = Annotated[float, Field(ge=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
 SMOOTHED = ("minimax", "bce", "lsgan")
 """Losses with a target for reals, which label smoothing can lower."""
-MAX_PRESET_BYTES = 1 << 15
-"""Ours take one or two KiB. Hostile TOML takes quadratic time: 5 seconds for this much, 25 for twice."""
 _short = reprlib.Repr()
 _short.maxstring = _short.maxother = 120
 DEVICES = r"auto|cpu|mps|cuda(:\d{1,3})?"
@@ -125,6 +119,16 @@ class SnapshotSettings(Section):
     health_kimg: Positive = Field(2.0, description="distance between lines of metrics.jsonl, thousands of pictures")
 
 
+class ScoreSettings(Section):
+    """How near the pictures come while they are being learnt. May change when a run is resumed."""
+
+    every_kimg: NotNegative = Field(
+        0.0, description="thousands of pictures between scores, seen at 64 px (hence kid500_artgan64); 0 is off"
+    )
+    num: int = Field(500, ge=2, le=50_000, description="pictures drawn for each score, from the seeds 0 up")
+    metric: Literal["kid", "fd"] = Field("kid", description="what the best checkpoint is chosen by; kid is fair to few")
+
+
 class Settings(Section):
     """All settings of a training run."""
 
@@ -134,6 +138,7 @@ class Settings(Section):
     train: TrainSettings = TrainSettings()
     augment: AugmentSettings = AugmentSettings()
     snapshot: SnapshotSettings = SnapshotSettings()
+    score: ScoreSettings = ScoreSettings()
 
     @model_validator(mode="after")
     def _fits_together(self) -> "Settings":
@@ -162,7 +167,7 @@ class Settings(Section):
 
 # What may differ between a run's saved settings and the settings it is resumed with. Where the label table lies may
 # change; what it says is part of the fingerprint of the pictures.
-MAY_CHANGE = re.compile(r"engine\..*|snapshot\..*|train\.total_kimg|data\.labels")
+MAY_CHANGE = re.compile(r"engine\..*|snapshot\..*|score\..*|train\.total_kimg|data\.labels")
 
 
 def base_grid(width: int, height: int) -> tuple[int, int, int]:
@@ -191,89 +196,6 @@ def base_grid(width: int, height: int) -> tuple[int, int, int]:
 
 def _is_base(columns: int, rows: int) -> bool:
     return 3 <= min(columns, rows) <= 5 and max(columns, rows) <= 16
-
-
-class Preset(NamedTuple):
-    """A named file of settings."""
-
-    name: str
-    title: str
-    description: str
-    path: Path
-    values: dict[str, Any]
-
-
-def preset_folder() -> Path:
-    """Where artgan's own presets are: the checkout's `presets/`, or the copy inside an installed package."""
-    package = Path(__file__).parent
-    checkout = package.parent / "presets"
-    # An editable install keeps an old copy inside the package, so the checkout comes first.
-    return checkout if (package.parent / "pyproject.toml").is_file() and checkout.is_dir() else package / "_presets"
-
-
-def list_presets() -> list[Preset]:
-    """All presets that come with artgan, by name."""
-    return [read_preset(path) for path in sorted(preset_folder().glob("*.toml"))]
-
-
-def find_preset(name: str) -> Preset:
-    """The preset called `name`: a path, `./NAME.toml`, or one that comes with artgan.
-
-    Raises:
-        SettingError: there is none of that name, or the file is not a preset.
-    """
-    for candidate in (Path(name), Path(f"{name}.toml"), preset_folder() / f"{name}.toml"):
-        if candidate.suffix == ".toml" and candidate.is_file():
-            return read_preset(candidate)
-    known = [path.stem for path in sorted(preset_folder().glob("*.toml"))]
-    near = difflib.get_close_matches(name, known, n=1)
-    raise SettingError(
-        f"There is no preset {name!r}.",
-        f"Did you mean {near[0]!r}?" if near else f"Known presets: {', '.join(known)}; or give a path to a .toml file.",
-    )
-
-
-def read_preset(path: Path) -> Preset:
-    """Read one preset file and check its keys.
-
-    Raises:
-        SettingError: it is not TOML, or a key or value in it is wrong.
-    """
-    try:
-        values = _read_toml(path)
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise SettingError(
-            f"The preset {path} cannot be read: {reason}.", "Compare it with `artgan presets show`."
-        ) from error
-    title, description = values.pop("title", path.stem), values.pop("description", "")
-    if not isinstance(title, str) or not isinstance(description, str):
-        raise SettingError(f"In preset {path}, title and description must be text.", "Put them in quotes.")
-    validated(values, where=f"preset {path}")
-    return Preset(path.stem, title, description, path, values)
-
-
-def _read_toml(path: Path) -> dict[str, Any]:
-    """What a TOML file says; everything wrong with its content is a ValueError."""
-    if path.exists() and not path.is_file():  # opening a pipe would wait for ever
-        raise ValueError("it is not a file")
-    if path.stat().st_size > MAX_PRESET_BYTES:
-        raise ValueError(f"it is larger than {MAX_PRESET_BYTES >> 10} KiB")
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except RecursionError:
-        raise ValueError("it is nested too deeply") from None
-
-
-def resolve(preset: str | None, overrides: Mapping[str, object], flags: Mapping[str, object] | None = None) -> Settings:
-    """Settings from defaults, a preset, `section.key` overrides and flags (flags that are None are left out).
-
-    Raises:
-        SettingError: a key does not exist (the nearest is named) or a value does not fit.
-    """
-    values = find_preset(preset).values if preset else {}
-    given = {key: value for key, value in (flags or {}).items() if value is not None}
-    return validated(with_overrides(values, {**overrides, **given}))
 
 
 def with_overrides(values: Mapping[str, Any], overrides: Mapping[str, object]) -> dict[str, Any]:

@@ -7,6 +7,7 @@
     ├── StorageError        5  a run, checkpoint or output cannot be read or written
     │   └── CheckpointError 5  a checkpoint is missing, damaged or does not fit
     ├── DeviceError         6  the device is not there or its memory is full
+    ├── WeightsError        7  downloaded weights are missing, damaged or cannot be fetched
     └── Interrupted       130  stopped by the user; what was made is saved
 
 The number is the exit code of the command line. Exit code 1 is kept for bugs.
@@ -64,6 +65,12 @@ class DeviceError(ArtganError):
     """The device is not there, or its memory is full."""
 
     exit_code = 6
+
+
+class WeightsError(ArtganError):
+    """Downloaded weights are missing, damaged or cannot be fetched."""
+
+    exit_code = 7
 
 
 class Interrupted(ArtganError):

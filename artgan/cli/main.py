@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 import artgan
-from artgan.cli import cache, demo, doctor, presets, progress, runs, sample, train
+from artgan.cli import cache, demo, doctor, presets, progress, runs, sample, score, train, weights
 from artgan.cli.screen import say
 from artgan.errors import ArtganError, StorageError
 
@@ -75,10 +75,12 @@ app.command("demo")(demo.demo)
 app.command("train")(train.train)
 app.command("resume")(train.resume)
 app.command("sample")(sample.sample)
+app.command("score")(score.score)
 app.command("progress")(progress.progress)
 app.command("runs")(runs.runs)
 app.add_typer(presets.app, name="presets")
 app.add_typer(cache.app, name="cache")
+app.add_typer(weights.app, name="weights")
 app.command("doctor")(doctor.doctor)
 
 

@@ -16,7 +16,7 @@ def list_(as_json: Json = False) -> None:
 
     Example: artgan presets list
     """
-    from artgan.config import list_presets
+    from artgan.presets import list_presets
 
     found = list_presets()
     if as_json:
@@ -33,7 +33,8 @@ def show(
 
     Example: artgan presets show studio64 > mine.toml
     """
-    from artgan.config import find_preset, to_toml, validated
+    from artgan.config import to_toml, validated
+    from artgan.presets import find_preset
 
     preset = find_preset(name)
     settings = validated(preset.values)

@@ -13,6 +13,10 @@ from artgan.cli.screen import give, give_json, quiet_native_code, say, stop_sign
 if TYPE_CHECKING:
     from artgan.training.session import TrainResult
 
+ScoreEvery = Annotated[
+    float | None,
+    typer.Option(metavar="KIMG", help="Score after every so many thousand pictures, and keep the best; 0 is off."),
+]
 Tensorboard = Annotated[bool, typer.Option("--tensorboard", help="Write for TensorBoard as well, into the run.")]
 
 
@@ -42,6 +46,7 @@ def train(
     run: Annotated[str | None, typer.Option(help="Run to continue, or the name of a new one.")] = None,
     new: Annotated[bool, typer.Option("--new", help="Start afresh, even when there is a run to continue.")] = False,
     runs_dir: RunsDir = Path("runs"),
+    score_every: ScoreEvery = None,
     tensorboard: Tensorboard = False,
     as_json: Json = False,
 ) -> None:
@@ -81,6 +86,7 @@ def train(
             new=new,
             runs_dir=runs_dir,
             argv=sys.argv,
+            score_every=score_every,
             tensorboard=tensorboard,
             on_event=screen,
             should_stop=should_stop,
@@ -97,6 +103,7 @@ def resume(
     device: Device = None,
     precision: Precision = None,
     runs_dir: RunsDir = Path("runs"),
+    score_every: ScoreEvery = None,
     tensorboard: Tensorboard = False,
     as_json: Json = False,
 ) -> None:
@@ -118,6 +125,7 @@ def resume(
             device=device,
             precision=precision,
             runs_dir=runs_dir,
+            score_every=score_every,
             tensorboard=tensorboard,
             on_event=screen,
             should_stop=should_stop,
@@ -135,6 +143,9 @@ def _finish(result: "TrainResult", runs_dir: Path, as_json: bool) -> None:
         which = shlex.quote(str(result.run))
     if as_json:
         give_json(result)
+    if result.best is not None:
+        drawn = shlex.quote(str(result.best.checkpoint))
+        say(f"Best by {result.best.figure} ({result.best.value:.3g}): artgan sample {drawn}")
     if result.ending == "asked":
         told = f"Stopped at {result.nimg / 1000:.1f} kimg; everything is saved in {result.checkpoint}."
         raise Interrupted(told, f"Go on with: artgan resume {which}")

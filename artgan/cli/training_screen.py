@@ -9,7 +9,8 @@ from tqdm import tqdm
 from artgan.cli.screen import clock, visible
 from artgan.data.cache import DatasetReady, DecodeProgress
 from artgan.data.sources import BESIDE
-from artgan.training.events import Alarmed, Event, Notice, RunStarted, Saved, Stats, Step
+from artgan.metrics.features import ScoreProgress
+from artgan.training.events import Alarmed, Event, Notice, RunStarted, Saved, Scored, Stats, Step
 
 _SHOWN_SKIPS = 5
 _QUIET_SECONDS = 30
@@ -39,8 +40,12 @@ class TrainingScreen:
             self._step(event)
         elif isinstance(event, Stats):
             self._stats(event)
+        elif isinstance(event, Scored):
+            self._scored(event)
         elif isinstance(event, DecodeProgress):
-            self._decoding(event)
+            self._reading(event, "Reading pictures", "file")
+        elif isinstance(event, ScoreProgress):
+            self._reading(event, "Looking at pictures, for scores", "picture")
         elif isinstance(event, DatasetReady):
             self._dataset(event)
         elif isinstance(event, RunStarted):
@@ -62,9 +67,9 @@ class TrainingScreen:
             self.bar.close()
             self.bar = None
 
-    def _decoding(self, event: DecodeProgress) -> None:
+    def _reading(self, event: DecodeProgress | ScoreProgress, doing: str, unit: str) -> None:
         if self.bar is None:
-            self.bar = tqdm(total=event.total, desc="Reading pictures", unit="file", disable=not self.live)
+            self.bar = tqdm(total=event.total, desc=doing, unit=unit, disable=not self.live)
         self.bar.update(event.done - self.bar.n)
 
     def _dataset(self, event: DatasetReady) -> None:
@@ -87,6 +92,7 @@ class TrainingScreen:
             self._say(f"{files} left alone.")
 
     def _start(self, event: RunStarted) -> None:
+        self._close()
         for reason in event.why:
             self._say(f"  {reason}")
         generator, discriminator = event.parameters
@@ -123,3 +129,12 @@ class TrainingScreen:
             self.bar.set_postfix_str(told, refresh=False)
         if not self.live and time.monotonic() - self.spoke >= _QUIET_SECONDS:
             self._say(f"{event.nimg / 1000:.1f} kimg after {clock(time.monotonic() - self.started)}: {told}")
+
+    def _scored(self, event: Scored) -> None:
+        told = [
+            f"{name} {value:.3g}" + (f" (floor {event.floor[name]:.3g})" if name in event.floor else "")
+            for name, value in event.values.items()
+        ]
+        self._say(
+            f"Score at {event.nimg / 1000:.1f} kimg: {', '.join(told)}{'; the best so far' if event.best else ''}."
+        )

@@ -21,6 +21,7 @@ class Pictures:
         classes: class names; empty when there are no labels.
         labels: class index of every picture, int64; all 0 when there are no labels.
         fingerprint: digest of the source's content.
+        key: digest of the content and of the settings that shape the pictures.
         ready: what is worth telling about the set.
     """
 
@@ -29,6 +30,7 @@ class Pictures:
         self.shape: tuple[int, int, int] = (channels, height, width)
         self.classes: tuple[str, ...] = tuple(decoded.index["classes"])
         self.fingerprint = decoded.fingerprint
+        self.key = decoded.folder.name
         self.ready: DatasetReady = decoded.ready
         self._count: int = decoded.index["count"]
         self.labels = torch.tensor(decoded.index["labels"] or [0] * self._count)

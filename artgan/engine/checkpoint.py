@@ -41,8 +41,8 @@ class GeneratorFile:
     run: str
 
 
-def save_checkpoint(run: Run, generator: GeneratorFile, state: Tensors) -> Path:
-    """Write one checkpoint whole or not at all, point `latest` at it, and thin out old ones.
+def save_checkpoint(run: Run, generator: GeneratorFile, state: Tensors, best: bool = False) -> Path:
+    """Write one checkpoint whole or not at all, point `latest` (and `best`) at it, and thin out old ones.
 
     Raises:
         StorageError: the disk is full or the folder cannot be written; older checkpoints are untouched.
@@ -71,6 +71,8 @@ def save_checkpoint(run: Run, generator: GeneratorFile, state: Tensors) -> Path:
         manifest = {"format": FORMAT, "nimg": generator.nimg, "number": number, "files": files}
         atomic_write(temporary / MANIFEST, json.dumps(manifest, indent=2))
     write_latest(run, folder)
+    if best:
+        write_best(run, folder)
     _thin_out(run, {**older, folder: number})
     return folder
 
@@ -78,6 +80,22 @@ def save_checkpoint(run: Run, generator: GeneratorFile, state: Tensors) -> Path:
 def write_latest(run: Run, folder: Path) -> None:
     """Point `latest` at a checkpoint."""
     atomic_write(run.folder / "latest", folder.name + "\n")
+
+
+def write_best(run: Run, folder: Path) -> None:
+    """Point `best` at a checkpoint, which is kept from then on."""
+    atomic_write(run.best, folder.name + "\n")
+
+
+def best_checkpoint(run: Run) -> Path | None:
+    """The checkpoint that `best` names; None when nothing was scored, or it is gone."""
+    with contextlib.suppress(OSError):
+        if run.best.is_file():
+            with run.best.open(encoding="utf-8", errors="replace") as file:
+                name = file.read(32).strip()
+            if name.isdecimal() and (run.checkpoints / name).is_dir():
+                return run.checkpoints / name
+    return None
 
 
 def _plain(tensors: Tensors) -> dict[str, torch.Tensor]:
@@ -119,9 +137,10 @@ def _numbers(run: Run) -> dict[Path, int]:
 
 
 def _thin_out(run: Run, numbers: Mapping[Path, int]) -> None:
-    """Keep the last three and every tenth."""
+    """Keep the last three, the best, and every tenth."""
+    best = best_checkpoint(run)
     for folder, number in sorted(numbers.items())[:-3]:
-        if number % 10:
+        if number % 10 and folder != best:
             shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -244,8 +244,13 @@ class Run:
 
     @property
     def metrics(self) -> Path:
-        """One line of diversity and nearness to the training pictures per `snapshot.health_kimg`."""
+        """Diversity and nearness to the training pictures per `snapshot.health_kimg`, scores per `score.every_kimg`."""
         return self.folder / "metrics.jsonl"
+
+    @property
+    def best(self) -> Path:
+        """Name of the checkpoint that scored best, beside `latest`, which names the newest."""
+        return self.folder / "best"
 
     @property
     def repairs(self) -> Path:

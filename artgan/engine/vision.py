@@ -6,6 +6,8 @@ from types import ModuleType
 
 import torch
 
+from artgan.errors import WeightsError
+
 _operators: list[torch.library.Library] = []  # a library's definitions live as long as the object
 
 
@@ -28,6 +30,22 @@ def torchvision() -> ModuleType:
         library.define(f"{operator}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
     _operators.append(library)
     return importlib.import_module("torchvision")
+
+
+def torch_fidelity() -> ModuleType:
+    """The torch_fidelity package, which needs torchvision.
+
+    Raises:
+        WeightsError: it is not installed.
+    """
+    torchvision()
+    try:
+        return importlib.import_module("torch_fidelity")
+    except ModuleNotFoundError as error:
+        raise WeightsError(
+            "The package torch-fidelity, which knows the Inception of FID, is not installed.",
+            "pip install 'artgan[fid]', or use --features artgan.",
+        ) from error
 
 
 def state() -> str:

@@ -16,8 +16,8 @@ from artgan.engine.seeds import latents, parse_seeds
 from artgan.engine.storage import atomic_write, refuse_existing
 from artgan.engine.vision import grid
 from artgan.errors import UsageError
-from artgan.latent.generator import LoadedGenerator, load
 from artgan.models.render import render
+from artgan.models.trained import LoadedGenerator, load
 
 MOST_ON_A_SHEET = 4096
 _BUNCH = 64

@@ -1,10 +1,14 @@
-"""What training tells whoever listens: frozen records handed to `on_event`, beside those of `artgan.data.cache`."""
+"""What training tells whoever listens: frozen records handed to `on_event`, beside those of `artgan.data.cache`.
+
+ScoreProgress tells of the training pictures that are looked at, once, before the first score.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from artgan.metrics.features import ScoreProgress
 from artgan.training.health import Alarm
 
 
@@ -66,4 +70,21 @@ class Alarmed:
     alarm: Alarm
 
 
-Event = RunStarted | Step | Stats | Saved | Notice | Alarmed
+@dataclass(frozen=True)
+class Scored:
+    """The averaged generator was compared with the training pictures; as in `metrics.jsonl`.
+
+    Attributes:
+        nimg: pictures shown so far.
+        values: the figures by name, that by which the best checkpoint is chosen first.
+        floor: what training pictures reach among themselves, by the same names; none where too few of them are there.
+        best: whether no checkpoint that is kept scored as well; this one is being saved then.
+    """
+
+    nimg: int
+    values: Mapping[str, float]
+    floor: Mapping[str, float]
+    best: bool
+
+
+Event = RunStarted | Step | Stats | Saved | Notice | Alarmed | Scored | ScoreProgress

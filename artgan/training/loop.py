@@ -41,7 +41,7 @@ def train_loop(  # noqa: PLR0912, PLR0915 - one loop, read from top to bottom
 
     Every random draw is a function of (seed, name, nimg), and so is everything that touches the networks: stopping,
     saving and going on at any step leaves no trace in the result. What is only looked at or written (previews, metrics,
-    the report, checkpoints) never changes the networks; checkpoints and the report are written in the background.
+    scores, the report, checkpoints) never changes the networks. Checkpoints and report are written in the background.
 
     Returns:
         What ended it.
@@ -49,7 +49,7 @@ def train_loop(  # noqa: PLR0912, PLR0915 - one loop, read from top to bottom
     Raises:
         Unwell: a loss exploded, or the memory is full; nothing of it was saved.
     """
-    train, snapshot = settings.train, settings.snapshot
+    train, snapshot, scorer = settings.train, settings.snapshot, watch.scorer
     total_nimg = round(train.total_kimg * 1000)
     if state.nimg >= total_nimg:
         return "kimg"
@@ -87,11 +87,12 @@ def train_loop(  # noqa: PLR0912, PLR0915 - one loop, read from top to bottom
             tell = crossed(before, state.nimg, snapshot.stats_kimg * 1000)
             look = crossed(before, state.nimg, snapshot.health_kimg * 1000)
             preview = ending or preview_due(before, state.nimg, snapshot.preview_kimg * 1000)
+            score = bool(scorer) and crossed(before, state.nimg, settings.score.every_kimg * 1000)
             late = now - saved_at >= snapshot.checkpoint_minutes * 60
             save = ending or late or crossed(before, state.nimg, snapshot.checkpoint_kimg * 1000)
 
             # --- is it still well? Asking waits for a GPU, so there only before something is written
-            if engine.device.type == "cpu" or tell or look or preview or save:
+            if engine.device.type == "cpu" or tell or look or preview or score or save:
                 worst = state.take_worst()
                 if not worst < EXPLODED:
                     raise Unwell("explosion", state.nimg)
@@ -112,8 +113,12 @@ def train_loop(  # noqa: PLR0912, PLR0915 - one loop, read from top to bottom
                 watch.previewer.save(shown, state.nimg)
             if look:
                 alarms = watch.look(shown, state.G, state.G_ema, state.nimg)
-            if save:
-                save_state(settings, pictures, state, run, background)
+            best = False
+            if scorer and score:
+                background.wait()  # which checkpoints are there decides what is the best
+                best = scorer.score(state.G_ema, state.nimg)
+            if save or best:
+                save_state(settings, pictures, state, run, background, best)
                 saved_at = time.monotonic()
             if preview or alarms != known or (look and now - reported_at >= REPORT_SECONDS):
                 status = "training" if ending is None else "finished" if ending == "kimg" else "stopped"

@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from artgan.config import read_preset, validated
+from artgan.config import validated
 from artgan.engine.checkpoint import newest_checkpoint
 from artgan.engine.storage import Run, list_runs, read_json_lines
 from artgan.errors import ArtganError
+from artgan.presets import read_preset
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from artgan.training.events import Event, Notice, RunStarted
 from artgan.training.loop import Ending, train_loop
 from artgan.training.repairs import MOST_TRIES, Trouble, Unwell, describe_repair, next_repair, plan_at, read_repairs
 from artgan.training.report import Report
+from artgan.training.scoring import Best, find_best, open_scorer, put_best_right
 from artgan.training.state import TrainState
 from artgan.training.watch import Watch, alarms_of
 
@@ -36,6 +37,7 @@ class TrainResult:
         ending: `kimg` (all of train.total_kimg), `minutes` (the time budget) or `asked` (should_stop).
         seconds: length of this session.
         checkpoint: the newest checkpoint.
+        best: the checkpoint that scored best; None without scores.
     """
 
     run: Path
@@ -43,6 +45,7 @@ class TrainResult:
     ending: Ending
     seconds: float
     checkpoint: Path
+    best: Best | None = None
 
 
 def session(
@@ -56,17 +59,19 @@ def session(
 ) -> TrainResult:
     """One stretch of training in a run folder, from its newest checkpoint or from nothing."""
     started = time.monotonic()
-    deadline = started + minutes * 60 if minutes is not None else None
     with only_one(run), _last_page(run), explaining_memory("Train with a smaller --batch or --resolution."):
         # Total length, intervals and device may have changed: the file says what is in force.
         write_config(run, settings)
         state = _begin(run, settings, engine, pictures, on_event)
         counts = tuple(sum(p.numel() for p in network.parameters()) for network in (state.G, state.D))
         total = round(settings.train.total_kimg * 1000)
+        scorer = open_scorer(settings, pictures, engine, run, on_event, should_stop) if state.nimg < total else None
+        # Looking at the training pictures takes some seconds, once: that is not training, as decoding them is not.
+        deadline = time.monotonic() + minutes * 60 if minutes is not None else None
         on_event(RunStarted(run.folder, state.nimg, total, engine.why, (counts[0], counts[1])))
         if state.nimg:
             _notice_other_machine(run, engine, on_event)
-        watch = Watch(settings, pictures, engine, run, on_event)
+        watch = Watch(settings, pictures, engine, run, on_event, scorer)
         ending: Ending | None = None
         while ending is None:
             repairs = read_repairs(run)
@@ -83,7 +88,8 @@ def session(
     newest = newest_checkpoint(run)
     if newest is None:
         raise CheckpointError(f"{run.folder} lost its checkpoints while training.", "Was the folder moved?")
-    return TrainResult(run.folder, state.nimg, ending, time.monotonic() - started, newest)
+    best = find_best(run, settings.score)
+    return TrainResult(run.folder, state.nimg, ending, time.monotonic() - started, newest, best)
 
 
 @contextlib.contextmanager
@@ -119,6 +125,7 @@ def _begin(run: Run, settings: Settings, engine: Engine, pictures: Pictures, on_
         write_latest(run, begun)
     for records in (run.stats, run.metrics):
         cut_back(records, state.nimg if begun else -1)
+    put_best_right(run, settings.score)
     return state
 
 

@@ -84,8 +84,10 @@ class Previewer:
         self.on_event(Saved("reals", path, 0))
 
 
-def save_state(settings: Settings, pictures: Pictures, state: TrainState, run: Run, background: Background) -> None:
-    """Copy the whole state, and have it written as a checkpoint while training goes on."""
+def save_state(
+    settings: Settings, pictures: Pictures, state: TrainState, run: Run, background: Background, best: bool = False
+) -> None:
+    """Copy the whole state, and have it written as a checkpoint, perhaps the best, while training goes on."""
     background.wait()  # two copies at once would be too much memory
     generator = GeneratorFile(
         tensors=copied(state.G_ema.state_dict()),
@@ -95,4 +97,4 @@ def save_state(settings: Settings, pictures: Pictures, state: TrainState, run: R
         run=run.name,
     )
     tensors, nimg = copied(state.tensors()), state.nimg
-    background.submit(lambda: Saved("checkpoint", save_checkpoint(run, generator, tensors), nimg))
+    background.submit(lambda: Saved("checkpoint", save_checkpoint(run, generator, tensors, best), nimg))

@@ -12,7 +12,7 @@ from artgan.data.cache import DataEvent
 from artgan.engine.images import decode
 from artgan.engine.storage import naming_the_path
 from artgan.errors import UsageError
-from artgan.training.events import Alarmed, Event, Notice, RunStarted, Saved, Stats, Step
+from artgan.training.events import Alarmed, Event, Notice, RunStarted, Saved, Scored, Stats, Step
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
@@ -70,6 +70,9 @@ class TensorBoard:
                 for name, value in event.values.items():
                     self.writer.add_scalar(f"train/{name}", value, event.nimg)
                 self.writer.add_scalar("train/images_per_second", event.images_per_second, event.nimg)
+            elif isinstance(event, Scored):
+                for name, value in event.values.items():
+                    self.writer.add_scalar(f"score/{name}", value, event.nimg)
             elif isinstance(event, Saved) and event.kind == "preview":
                 if event.nimg == 0 < self.nimg:  # there was no checkpoint to go back to
                     self._forget_from(0)

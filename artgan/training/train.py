@@ -10,12 +10,13 @@ from typing import Any
 import torch
 
 import artgan
-from artgan.config import Settings, differences, flat, resolve, validated, with_overrides
-from artgan.config import read_preset as read_config
+from artgan.config import Settings, differences, flat, validated, with_overrides
 from artgan.data.pictures import Pictures, load_pictures
 from artgan.engine.device import Engine
 from artgan.engine.storage import Run, atomic_write, create_run, find_run, list_runs
 from artgan.errors import CheckpointError, DatasetError, SettingError
+from artgan.presets import read_preset as read_config
+from artgan.presets import resolve
 from artgan.training.events import Notice
 from artgan.training.session import Listener, TrainResult, session, write_config
 from artgan.training.tensorboard import beside_tensorboard, check_tensorboard
@@ -54,6 +55,7 @@ def train(
     new: bool = False,
     runs_dir: str | Path = "runs",
     argv: Sequence[str] | None = None,
+    score_every: float | None = None,
     tensorboard: bool = False,
     on_event: Listener = _silent,
     should_stop: Callable[[], bool] = _never,
@@ -82,6 +84,7 @@ def train(
         new: start afresh even when there is a run to continue.
         runs_dir: the folder that holds the runs.
         argv: the command line, to be kept in run.json.
+        score_every: thousands of pictures between scores (score.every_kimg); the best checkpoint is kept. 0 is off.
         tensorboard: write for TensorBoard as well, into `tensorboard` in the run's folder.
         on_event: called with frozen records of `artgan.training.events` and `artgan.data.cache`.
         should_stop: asked after every step; True finishes, saves and returns.
@@ -103,6 +106,7 @@ def train(
         "data.mirror": mirror,
         "engine.device": device,
         "engine.precision": precision,
+        "score.every_kimg": score_every,
     }
     if tensorboard:
         check_tensorboard()
@@ -138,6 +142,7 @@ def resume(
     device: str | None = None,
     precision: str | None = None,
     runs_dir: str | Path = "runs",
+    score_every: float | None = None,
     tensorboard: bool = False,
     on_event: Listener = _silent,
     should_stop: Callable[[], bool] = _never,
@@ -147,12 +152,13 @@ def resume(
     Args:
         run: number, name or folder; None is the latest.
         data: where the pictures are now, when they were moved.
-        overrides: settings that may change (engine.*, snapshot.*, train.total_kimg) by dotted key.
+        overrides: settings that may change (engine.*, snapshot.*, score.*, train.total_kimg) by dotted key.
         kimg: thousands of real pictures to show in all.
         minutes: time budget of this session.
         device: auto, cpu, cuda, cuda:N or mps.
         precision: auto, float32 or bf16.
         runs_dir: the folder that holds the runs.
+        score_every: thousands of pictures between scores (score.every_kimg); the best checkpoint is kept. 0 is off.
         tensorboard: write for TensorBoard as well, into `tensorboard` in the run's folder.
         on_event: called with frozen records.
         should_stop: asked after every step.
@@ -165,7 +171,12 @@ def resume(
     if tensorboard:
         check_tensorboard()
     chosen = find_run(run, Path(runs_dir))
-    flags = {"train.total_kimg": kimg, "engine.device": device, "engine.precision": precision}
+    flags = {
+        "train.total_kimg": kimg,
+        "engine.device": device,
+        "engine.precision": precision,
+        "score.every_kimg": score_every,
+    }
     given = {key: value for key, value in flags.items() if value is not None}
     settings = validated(with_overrides(read_config(chosen.config).values, {**(overrides or {}), **given}))
     _check_minutes(minutes)

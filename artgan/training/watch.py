@@ -16,6 +16,7 @@ from artgan.training.health import Alarm, find_facts, judge
 from artgan.training.measures import Reference
 from artgan.training.repairs import read_repairs
 from artgan.training.report import Report, State
+from artgan.training.scoring import Scorer
 from artgan.training.snapshots import Previewer
 
 
@@ -23,9 +24,16 @@ class Watch:
     """The eyes on a run. What they see goes to `metrics.jsonl`; what they conclude is a function of the records."""
 
     def __init__(
-        self, settings: Settings, pictures: Pictures, engine: Engine, run: Run, on_event: Callable[[Event], None]
+        self,
+        settings: Settings,
+        pictures: Pictures,
+        engine: Engine,
+        run: Run,
+        on_event: Callable[[Event], None],
+        scorer: Scorer | None = None,
     ) -> None:
         self.previewer = Previewer(settings, pictures, engine, run, on_event)
+        self.scorer = scorer
         self.run, self.on_event = run, on_event
         self._settings, self._pictures = settings, pictures
         self._report = Report(run)

@@ -13,12 +13,12 @@ from pathlib import Path
 
 import numpy as np
 
-from artgan.config import resolve
 from artgan.data.cache import DatasetReady, Decoded
 from artgan.data.pictures import Pictures
 from artgan.engine.device import Engine
 from artgan.engine.seeds import Streams
 from artgan.engine.storage import create_run
+from artgan.presets import resolve
 from artgan.training.loop import train_loop
 from artgan.training.state import TrainState
 from artgan.training.watch import Watch

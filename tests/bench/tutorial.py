@@ -14,12 +14,13 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 
-from artgan.config import Settings, resolve
+from artgan.config import Settings
 from artgan.data.pictures import Pictures, load_pictures
 from artgan.engine.device import Engine
 from artgan.engine.images import encode_png, to_uint8
 from artgan.models import build_discriminator, build_generator
 from artgan.models.render import render
+from artgan.presets import resolve
 
 
 def tutorial_settings(base_channels: int = 64, crops: int = 1) -> Settings:

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from artgan.config import resolve, to_toml
+from artgan.config import to_toml
 from artgan.engine.storage import Run
+from artgan.presets import resolve
 from artgan.training.health import Alarm
 
 CLASSES = {"apple": 8, "cherry": 4, "quince from the garden behind the house": 2}

@@ -76,8 +76,8 @@ def wait_for(folder: Path, pattern: str, process: subprocess.Popen[str]) -> None
 
 def test_a_bug_ends_with_one_sentence_and_a_log(tmp_path: Path) -> None:
     breaking = (
-        "import artgan.cli.main as m, artgan.config;"
-        "artgan.config.list_presets = lambda: 1 / 0;"
+        "import artgan.cli.main as m, artgan.presets;"
+        "artgan.presets.list_presets = lambda: 1 / 0;"
         "import sys; sys.argv = ['artgan', 'presets', 'list'];"
         "m.main()"
     )

@@ -11,7 +11,8 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 from artgan.cli.main import app
-from artgan.config import field_descriptions, find_preset, list_presets, validated
+from artgan.config import field_descriptions, validated
+from artgan.presets import find_preset, list_presets
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -25,6 +26,7 @@ SHORTER = {
     "train": ["--minutes", "0.001", "--set", "model.base_channels=4"],
     "resume": ["--minutes", "0.001"],
     "doctor": ["--seconds", "0.05"],
+    "score": ["--num", "8"],
 }
 
 
@@ -94,7 +96,7 @@ def test_presets_load_have_a_description_and_are_in_the_readme() -> None:
 
 
 def test_settings_and_pictures_named_in_the_readme_exist() -> None:
-    for key in re.findall(r"`((?:engine|data|model|train|augment|snapshot)\.\w+)`", README):
+    for key in re.findall(r"`((?:engine|data|model|train|augment|snapshot|score)\.\w+)`", README):
         assert key in field_descriptions()
     for name in re.findall(r"\]\((gallery/[^)]+)\)", README):
         assert (ROOT / name).is_file(), name

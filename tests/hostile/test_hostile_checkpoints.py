@@ -22,13 +22,13 @@ from safetensors.torch import save
 from typer.testing import CliRunner
 
 from artgan.cli.main import app
-from artgan.config import resolve
 from artgan.engine import checkpoint
 from artgan.engine.checkpoint import GENERATOR, MANIFEST, STATE, GeneratorFile, load_state, save_checkpoint, verify
 from artgan.engine.storage import Run, create_run
 from artgan.errors import ArtganError, CheckpointError
-from artgan.latent.generator import load
 from artgan.models import build_generator
+from artgan.models.trained import load
+from artgan.presets import resolve
 from tests.hostile import commands
 
 SETTINGS = resolve(None, {"data.resolution": 8, "model.base_channels": 4, "model.z_dim": 4})

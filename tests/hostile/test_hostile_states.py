@@ -11,11 +11,12 @@ from safetensors.torch import load_file, save_file
 from typer.testing import CliRunner
 
 from artgan.cli.main import app
-from artgan.config import Settings, resolve
+from artgan.config import Settings
 from artgan.engine import checkpoint
 from artgan.engine.checkpoint import GENERATOR, MANIFEST, STATE
 from artgan.engine.device import Engine
 from artgan.errors import CheckpointError
+from artgan.presets import resolve
 from artgan.training.state import TrainState
 
 Tensors = dict[str, torch.Tensor]

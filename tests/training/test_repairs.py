@@ -199,8 +199,8 @@ BREAKS = [nan_in_G, nan_in_D, huge_logit, nan_in_gradient_of_G, infinite_gradien
 def every_checkpoint_is_finite(monkeypatch: pytest.MonkeyPatch) -> None:
     """Look at each checkpoint that is written: none may hold what is no number."""
 
-    def save(run: Run, generator: Any, tensors: Any) -> Path:
-        folder = save_checkpoint(run, generator, tensors)
+    def save(run: Run, generator: Any, tensors: Any, best: bool) -> Path:
+        folder = save_checkpoint(run, generator, tensors, best)
         for name, tensor in [*load_state(folder).items(), *load_generator(folder).tensors.items()]:
             assert tensor.isfinite().all(), f"{folder.name}: {name}"
         return folder

@@ -11,10 +11,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from artgan.config import to_toml
 from artgan.engine.images import encode_png
 from artgan.engine.storage import Run
+from artgan.presets import resolve
 from artgan.training import report
-from artgan.training.report import Axis, Point, Report, duration, figure, kimg, most_crowded, plot, thin
+from artgan.training.curves import Axis, Point, figure, plot, thin
+from artgan.training.report import Report, duration, kimg, most_crowded
 from tests.browser.planted import NOW, OVER, lines, plant, sheet, stats
 
 EMPTY = {"meta", "link", "img", "input"}
@@ -95,6 +98,53 @@ def test_the_page_says_all_there_is_to_say(tmp_path: Path) -> None:
     assert "variety 0.5 distance 1.1 " in told
     assert "between classes 0" not in told  # not in the records
     assert not re.search(r"(src|href|url)\W{1,3}(?!data:)\w+:", path.read_text())
+
+
+def scored(run: Run, values: dict[int, float], **settings: str) -> None:
+    """Add scores to the records of a run, the best at 2 kimg, with a floor for KID alone."""
+    key, other = "kid500_artgan64", "fd500_artgan64"
+    scores = [{"nimg": n, key: v, other: 100 * v, "floor": {key: 0.004}} for n, v in values.items()]
+    run.metrics.write_text(run.metrics.read_text() + lines(scores))
+    run.config.write_text(to_toml(resolve(str(run.config), {f"score.{k}": v for k, v in settings.items()}), title="x"))
+    (run.checkpoints / "000002000").mkdir(parents=True)
+    run.best.write_text("000002000\n")
+
+
+def test_scores_are_drawn_with_their_floor_and_the_best(tmp_path: Path) -> None:
+    run = plant(tmp_path / "run")
+    scored(run, {1000: 0.3, 2000: 0.1, 3000: 0.2})
+    page = Page(Report(run).write([], "training"))
+    assert len(page.charts) == 12
+    assert page.charts[:2] == [
+        "Score: KID against kimg. Last values: generated 0.2, floor 0.004.",
+        "Score: Frechet distance against kimg. Last values: generated 20.",
+    ]
+    marks = [found["style"] for tag, found in page.elements if tag == "div" and found.get("class") == "mark best"]
+    assert marks == ["left: 50.00%"]  # of the first chart alone: that is what the best was chosen by
+    assert "kid500_artgan64" in page.text
+
+
+def test_the_best_is_marked_where_it_was_chosen(tmp_path: Path) -> None:
+    run = plant(tmp_path / "run")
+    scored(run, {1000: 0.3, 2000: 0.1}, metric="fd")
+    page = Page(Report(run).write([], "training"))
+    assert [chart.partition(" against")[0] for chart in page.charts[:2]] == ["Score: Frechet distance", "Score: KID"]
+    assert page.text.count(" best ") == 1
+    (run.checkpoints / "000002000").rmdir()
+    assert " best " not in Page(Report(run).write([], "training")).text
+
+
+@pytest.mark.parametrize("best", [b"../../etc\n", b"\xff" * 9, b"", b"9" * 5000, "²".encode()])
+def test_odd_scores_and_an_odd_best_are_left_out(best: bytes, tmp_path: Path) -> None:
+    run = plant(tmp_path / "run")
+    scored(run, {1000: 0.3})
+    odd = {"kid500_artgan64<b>": 1.0, "kid_artgan64": 1.0, "fd5_artgan64": "x", "kid9_artgan64": math.nan, "floor": 3}
+    run.metrics.write_text(run.metrics.read_text() + lines([{"nimg": 2000, **odd}]))
+    run.best.write_bytes(best)
+    page = Page(Report(run).write([], "training"))
+    assert len(page.charts) == 12
+    assert not [tag for tag, _ in page.elements if tag == "b"]
+    assert " best " not in page.text
 
 
 def test_no_warning_is_said_plainly(tmp_path: Path) -> None:

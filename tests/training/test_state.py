@@ -7,9 +7,10 @@ import pytest
 import torch
 from torch import nn
 
-from artgan.config import Settings, resolve
+from artgan.config import Settings
 from artgan.engine.device import Engine
 from artgan.errors import CheckpointError
+from artgan.presets import resolve
 from artgan.training.state import TrainState, update_average
 
 SETTINGS = resolve(None, {"data.resolution": 8, "model.base_channels": 4, "model.z_dim": 4, "model.d_norm": "spectral"})

@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from artgan.config import SMOOTHED, Settings, resolve
+from artgan.config import SMOOTHED, Settings
 from artgan.data.pictures import Pictures, load_pictures
 from artgan.engine.device import Engine
 from artgan.errors import SettingError
 from artgan.models import build_discriminator
+from artgan.presets import resolve
 from artgan.training.losses import LOSSES, bce_D, game, lsgan_D
 from artgan.training.repairs import Plan
 from artgan.training.state import TrainState

@@ -14,7 +14,7 @@ import artgan
 from artgan.cli.main import app
 from artgan.data.cache import DataEvent
 from artgan.errors import UsageError
-from artgan.training.events import Event, Notice, RunStarted, Saved, Stats, Step
+from artgan.training.events import Event, Notice, RunStarted, Saved, Scored, Stats, Step
 from artgan.training.tensorboard import TensorBoard, beside_tensorboard, check_tensorboard
 
 EVERYTHING = {"scalars": 0, "images": 0, "tensors": 0}
@@ -47,12 +47,15 @@ def test_figures_pictures_and_words(tmp_path: Path, preview: Path) -> None:
     board = TensorBoard(tmp_path / "board", 0)
     board(RunStarted(tmp_path, 0, 1000, (), (1, 1)))
     trained(board, [100, 200], 0.5)
+    board(Scored(200, {"kid500_artgan64": 0.25}, {"kid500_artgan64": 0.125}, best=True))
     board(Saved("preview", preview, 200))
     board(Saved("checkpoint", tmp_path, 200))
     board(Notice("All is [well]."))
     board.close()
     found = read(tmp_path / "board")
-    assert found.Tags()["scalars"] == ["train/loss_D", "train/real_acc", "train/images_per_second"]
+    of_training = ["train/loss_D", "train/real_acc", "train/images_per_second"]
+    assert found.Tags()["scalars"] == [*of_training, "score/kid500_artgan64"]
+    assert [(event.step, event.value) for event in found.Scalars("score/kid500_artgan64")] == [(200, 0.25)]
     assert [(event.step, event.value) for event in found.Scalars("train/real_acc")] == [(100, 0.75), (200, 0.75)]
     assert [event.value for event in found.Scalars("train/images_per_second")] == [120, 120]
     (picture,) = found.Images("preview")

@@ -14,12 +14,15 @@ def test_public_names() -> None:
         "LoadedGenerator",
         "ProgressResult",
         "SampleResult",
+        "ScoreResult",
         "Settings",
         "TrainResult",
         "__version__",
         "diagnose",
+        "get_weights",
         "list_presets",
         "list_runs",
+        "list_weights",
         "load",
         "paint",
         "paint_collection",
@@ -27,6 +30,7 @@ def test_public_names() -> None:
         "read_recipe",
         "resume",
         "sample",
+        "score",
         "train",
     ]
     assert dir(artgan) == sorted(artgan.__all__)

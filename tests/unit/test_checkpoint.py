@@ -20,6 +20,7 @@ from artgan.engine.checkpoint import (
     MANIFEST,
     STATE,
     GeneratorFile,
+    best_checkpoint,
     copied,
     load_generator,
     load_state,
@@ -110,6 +111,31 @@ def test_the_last_three_and_every_tenth_are_kept(run: Run) -> None:
         newest = [n * 100 for n in range(max(1, number - 2), number + 1)]
         tenths = [n * 100 for n in range(10, number + 1, 10)]
         assert [int(folder.name) for folder in whole_names(run)] == sorted({*newest, *tenths})
+
+
+def test_the_best_is_kept_until_another_is_the_best(run: Run) -> None:
+    def save(number: int, best: bool) -> None:
+        save_checkpoint(run, generator_file(number * 100), {"x": torch.zeros(1)}, best)
+
+    for number in range(1, 9):
+        save(number, best=number == 2)
+    assert [int(folder.name) for folder in whole_names(run)] == [200, 600, 700, 800]
+    assert best_checkpoint(run) == run.checkpoints / "000000200"
+    assert (run.folder / "latest").read_text() == "000000800\n"
+    save(9, best=True)
+    assert [int(folder.name) for folder in whole_names(run)] == [700, 800, 900]
+    assert best_checkpoint(run) == newest_checkpoint(run) == run.checkpoints / "000000900"
+
+
+@pytest.mark.parametrize("content", [b"", b"000000200", b"..", b"/etc", b"\xff\xfe", b"1" * 1000, "²".encode()])
+def test_a_best_that_names_no_checkpoint_is_none(run: Run, content: bytes) -> None:
+    assert best_checkpoint(run) is None
+    save_checkpoint(run, generator_file(100), {"x": torch.zeros(1)}, best=True)
+    run.best.write_bytes(content)
+    assert best_checkpoint(run) is None
+    run.best.unlink()
+    run.best.mkdir()
+    assert best_checkpoint(run) is None
 
 
 def test_saving_the_same_position_again_keeps_what_is_there(run: Run) -> None:

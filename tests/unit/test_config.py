@@ -6,21 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from artgan.config import (
-    Settings,
-    base_grid,
-    differences,
-    field_descriptions,
-    find_preset,
-    flat,
-    list_presets,
-    parse_sets,
-    read_preset,
-    resolve,
-    to_toml,
-    validated,
-)
+from artgan.config import Settings, base_grid, differences, field_descriptions, flat, parse_sets, to_toml, validated
 from artgan.errors import SettingError, UsageError
+from artgan.presets import find_preset, list_presets, read_preset, resolve
 
 
 def preset(path: Path, text: str) -> str:
@@ -86,6 +74,9 @@ def test_a_key_like_no_other_is_answered_with_where_to_look() -> None:
         ("augment.policy", ["color", "blur"]),
         ("engine.device", "gpu"),
         ("engine.device", "cuda:x"),
+        ("score.every_kimg", -1.0),
+        ("score.num", 1),
+        ("score.metric", "is"),
     ],
 )
 def test_a_wrong_value_is_refused_by_the_name_of_its_key(key: str, value: object) -> None:
@@ -218,7 +209,8 @@ def test_settings_survive_toml(tmp_path: Path) -> None:
 
 def test_only_what_may_not_change_counts_as_a_difference() -> None:
     old = Settings()
-    allowed = {"engine.device": "cpu", "snapshot.preview_kimg": 1.0, "train.total_kimg": 5.0}
+    allowed: dict[str, object] = {"engine.device": "cpu", "snapshot.preview_kimg": 1.0, "train.total_kimg": 5.0}
+    allowed |= {"score.every_kimg": 20.0, "score.num": 100, "score.metric": "fd"}
     assert differences(old, resolve(None, allowed)) == []
     forbidden = {"train.g_lr": 0.1, "data.mirror": True, "model.z_dim": 3, "augment.policy": ["color"]}
     assert sorted(differences(old, resolve(None, {**allowed, **forbidden}))) == sorted(forbidden)

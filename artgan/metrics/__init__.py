@@ -1,0 +1,1 @@
+"""Scores: how near samples are to real pictures, and what is missing."""

@@ -1,0 +1,295 @@
+"""`artgan.score`: how near a model's pictures come to real ones, and what the figures are worth."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from artgan.data.cache import DataEvent
+from artgan.engine.device import Engine, explaining_memory
+from artgan.engine.storage import Run, find_run, refuse_existing
+from artgan.errors import DatasetError, UsageError
+from artgan.metrics.features import ScoreProgress, Seen, View, look, view_of
+from artgan.metrics.figures import (
+    FEW,
+    ClassScore,
+    Evidence,
+    Figure,
+    find_evidence,
+    halves,
+    measure,
+    measure_classes,
+    measure_floors,
+    measure_moments,
+)
+from artgan.metrics.frechet import Moments, moments
+from artgan.metrics.networks import FeatureNetwork, open_network
+from artgan.metrics.page import write_page
+from artgan.metrics.saved import read_statistics, write_statistics
+from artgan.metrics.sets import (
+    MOST_REAL,
+    PictureSet,
+    find_checkpoints,
+    folder_set,
+    is_pictures,
+    sample_set,
+    training_set,
+)
+from artgan.models.trained import LoadedGenerator, load
+
+Listener = Callable[[ScoreProgress | DataEvent], None]
+
+
+@dataclass(frozen=True)
+class SetScore:
+    """The figures of one set of samples.
+
+    Attributes:
+        name: the folder, or run@nimg.
+        nimg: how far the generator was trained; None for a folder.
+        count: samples that were looked at.
+        figures: the most telling first.
+        classes: the same distance class by class; empty without labels on both sides.
+        evidence: pictures to look at; None for saved statistics.
+    """
+
+    name: str
+    nimg: int | None
+    count: int
+    figures: tuple[Figure, ...]
+    classes: tuple[ClassScore, ...] = ()
+    evidence: Evidence | None = None
+
+
+@dataclass(frozen=True)
+class ScoreResult:
+    """What `artgan.score` found.
+
+    Attributes:
+        features: the feature network in words.
+        view: (width, height) that pictures were brought to; None is their own size.
+        real: the real pictures.
+        real_count: how many of them were looked at.
+        floor_counts: (real, real) pictures that the floors were measured with; None without floors.
+        sets: one per set of samples, in the order they were trained.
+        notes: what the user should know of these figures.
+        html: the report, when one was asked for.
+        saved: the statistics, when they were asked for.
+    """
+
+    features: str
+    view: View
+    real: str
+    real_count: int
+    floor_counts: tuple[int, int] | None
+    sets: tuple[SetScore, ...]
+    notes: tuple[str, ...]
+    html: Path | None = None
+    saved: Path | None = None
+
+
+@dataclass(frozen=True)
+class _Side:
+    """One side of a comparison: pictures that were looked at, or saved statistics without pictures."""
+
+    name: str
+    moments: Moments
+    seen: Seen | None = None
+    pictures: PictureSet | None = None
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The class of every row; empty without labels."""
+        if self.pictures is None or self.seen is None or not self.pictures.labels:
+            return ()
+        return tuple(self.pictures.classes[self.pictures.labels[place]] for place in self.seen.places)
+
+
+def score(
+    run: str | Path | None = None,
+    *,
+    real: str | Path | None = None,
+    fake: str | Path | None = None,
+    every: bool = False,
+    num: int = 2000,
+    features: str = "artgan",
+    weights: str | Path | None = None,
+    html: str | Path | None = None,
+    save: str | Path | None = None,
+    overwrite: bool = False,
+    runs_dir: str | Path = "runs",
+    device: str = "auto",
+    precision: Literal["auto", "float32", "bf16"] = "float32",
+    on_event: Listener = lambda event: None,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> ScoreResult:
+    """Measure how near samples come to real pictures.
+
+    Args:
+        run: a run, whose averaged generator is sampled; the same as `fake`. None, without `fake`, is the latest run.
+        real: folder, zip, saved statistics (.npz), or a run, which means the pictures it was trained on. None is what
+            the run of `fake` was trained on.
+        fake: folder, zip, saved statistics, run, RUN@KIMG, checkpoint folder or generator.safetensors.
+        every: score all checkpoints of the run.
+        num: samples to draw from a generator, from the seeds 0 up.
+        features: artgan, inception, vgg19 or random:SEED; see `artgan.metrics.networks`.
+        weights: file of the weights of inception or vgg19.
+        html: write a report with pictures here.
+        save: write the statistics of the real side here (.npz), to be given as `real` again.
+        overwrite: replace files that exist.
+        runs_dir: the folder that holds the runs.
+        device: auto, cpu, cuda, cuda:N or mps.
+        precision: auto, float32 or bf16; figures of bf16 differ slightly.
+        on_event: called as pictures are looked at.
+        should_stop: asked now and then.
+
+    Raises:
+        DatasetError: a side has fewer than two usable pictures.
+        CheckpointError: there is no model to draw from.
+        WeightsError: weights are missing or damaged.
+        UsageError: the arguments make no sense together.
+    """
+    if run is not None and fake is not None:
+        raise UsageError("RUN and --fake both say what to score.", "Give one of them.")
+    if not 2 <= num <= 1_000_000:
+        raise UsageError(f"--num {num} is not a number of samples.", "Give 2 or more; 2000 is a good start.")
+    for path in (html, save):
+        if path is not None:
+            refuse_existing(Path(path), overwrite)
+    engine = Engine.detect(device, precision)
+    network = open_network(features, engine, Path(weights) if weights is not None else None)
+    with explaining_memory("Score with --device cpu, or draw fewer samples with --num."):
+        trained_on, models, given = _samples(run if run is not None else fake, every, Path(runs_dir), device)
+        base = _real(real, trained_on, Path(runs_dir), on_event, should_stop)
+        shapes = [model.settings.data.size for model in models[:1]]
+        shapes += [side.shape for side in (given, base) if isinstance(side, PictureSet) and side.shape]
+        view = view_of(network.side, shapes[0] if shapes else None)
+
+        def see(side: PictureSet | Path) -> _Side:
+            if isinstance(side, Path):
+                return _Side(side.name, *read_statistics(side, network))
+            seen = look(side, network, view, on_event, should_stop)
+            return _Side(side.name, moments(seen.values), seen, side)
+
+        of_real = see(base)
+        drawn = [sample_set(model, num, _balance(of_real, model.classes)) for model in models]
+        sides = [given] if given is not None else drawn
+        floors: dict[int, dict[str, float]] = {}
+        found = []
+        for side in sides:
+            of_fake = see(side)
+            found.append((of_fake, _compare(of_real, of_fake, network, floors)))
+        if save is not None:
+            write_statistics(Path(save), of_real.moments, of_real.seen, network)
+        result = ScoreResult(
+            features=network.title,
+            view=view,
+            real=of_real.name,
+            real_count=of_real.moments.count,
+            floor_counts=_floor_counts(of_real, found[-1][0]),
+            sets=tuple(scores for _, scores in found),
+            notes=_notes(of_real, [side for side, _ in found]),
+            html=Path(html) if html is not None else None,
+            saved=Path(save) if save is not None else None,
+        )
+        if html is not None:
+            write_page(result, of_real.pictures, [side.pictures for side, _ in found], Path(html))
+    return result
+
+
+def _samples(
+    spec: str | Path | None, every: bool, runs_dir: Path, device: str
+) -> tuple[Run | None, list[LoadedGenerator], PictureSet | Path | None]:
+    """What `fake` means: the run it comes from, the generators to sample, or the pictures or statistics themselves."""
+    path = Path(spec) if spec is not None else None
+    if path is not None and path.suffix.lower() == ".npz":
+        return None, [], path
+    if path is not None and is_pictures(path):
+        if every:
+            raise UsageError("--every goes with a run.", "Name one: artgan score RUN --every.")
+        return None, [], folder_set(path)
+    _refuse_missing(path)
+    run, files = find_checkpoints(spec, runs_dir)
+    if every:
+        return run, [load(file, device=device) for file in files], None
+    # A bare run means its newest checkpoint that is whole, as everywhere else.
+    newest = run.folder if run is not None and len(files) != 1 else files[-1]
+    return run, [load(newest, device=device)], None
+
+
+def _real(
+    spec: str | Path | None,
+    trained_on: Run | None,
+    runs_dir: Path,
+    on_event: Listener,
+    should_stop: Callable[[], bool],
+) -> PictureSet | Path:
+    if spec is None:
+        if trained_on is None:
+            raise UsageError("--real is missing.", "Name the folder or zip of real pictures: --real ./paintings.")
+        return training_set(trained_on, on_event, should_stop)
+    path = Path(spec)
+    if path.suffix.lower() == ".npz":
+        return path
+    if is_pictures(path):
+        return folder_set(path)
+    _refuse_missing(path)
+    return training_set(find_run(spec, runs_dir), on_event, should_stop)
+
+
+def _refuse_missing(path: Path | None) -> None:
+    """Say that a path leads nowhere, before it is taken for the name of a run."""
+    if path is None or "@" in path.name or path.exists() or (len(path.parts) < 2 and path.suffix.lower() != ".zip"):
+        return
+    raise DatasetError(f"{path} does not exist.", "Check the path; `artgan runs` lists runs.")
+
+
+def _balance(real: _Side, classes: tuple[str, ...]) -> list[float] | None:
+    """Samples show each class as often as the real pictures do, where these have the same classes."""
+    counts = [real.labels.count(name) for name in classes]
+    return [count / sum(counts) for count in counts] if sum(counts) else None
+
+
+def _compare(real: _Side, fake: _Side, network: FeatureNetwork, floors: dict[int, dict[str, float]]) -> SetScore:
+    nimg = fake.pictures.nimg if fake.pictures is not None else None
+    if real.seen is None or fake.seen is None:
+        return SetScore(fake.name, nimg, fake.moments.count, measure_moments(real.moments, fake.moments, network))
+    count = len(fake.seen)
+    if count not in floors:  # the same for all checkpoints of a run
+        floors[count] = measure_floors(real.seen, count)
+    return SetScore(
+        fake.name,
+        nimg,
+        count,
+        measure(real.seen, fake.seen, network, floors[count]),
+        measure_classes(real.seen, real.labels, fake.seen, fake.labels),
+        find_evidence(real.seen, fake.seen) if real.pictures is not None and fake.pictures is not None else None,
+    )
+
+
+def _floor_counts(real: _Side, fake: _Side) -> tuple[int, int] | None:
+    parts = halves(real.seen, fake.moments.count) if real.seen is not None and fake.seen is not None else None
+    return (len(parts[0]), len(parts[1])) if parts is not None else None
+
+
+def _notes(real: _Side, fakes: list[_Side]) -> tuple[str, ...]:
+    """What the user should know of the figures."""
+    notes: list[str] = []
+    for side in (real, *fakes):
+        if side.pictures is not None:
+            notes += side.pictures.notes
+            if side.pictures.count > MOST_REAL:
+                notes.append(f"{side.name}: {MOST_REAL} of {side.pictures.count} pictures were drawn to stand for all.")
+        if side.seen is not None and side.seen.skipped:
+            name, reason = side.seen.skipped[0]
+            more = f" and {len(side.seen.skipped) - 1} more" if len(side.seen.skipped) > 1 else ""
+            notes.append(f"{side.name}: left out {name} ({reason}){more}.")
+        if side.seen is None:
+            notes.append(f"{side.name} holds a mean and a covariance only, which allow no more than one figure.")
+    fewest = min(side.moments.count for side in (real, *fakes))
+    if 0 < fewest < FEW:
+        notes.append(
+            f"KID leads: with {fewest} pictures on a side the Frechet distance is well above 0 even between two sets "
+            "of one source (see the floor); KID is not."
+        )
+    return tuple(dict.fromkeys(notes))
