@@ -142,12 +142,12 @@ def load_encoder(engine: Engine) -> Encoder:
 
 
 def origin() -> dict[str, str]:
-    """Where the encoder's weights come from.
+    """Where the encoder's weights come from, in words.
 
     Returns:
-        teacher: what it was taught by, and the notice of its licence. recipe: the module that taught it. folders:
-        the pictures. seed, steps, pictures, minutes, hardware: how. explained: JSON, the share of the variance of the
-        teacher's maps, and of its embedding, that is explained on pictures never learnt from.
+        teacher: what it was taught by. licence: the teacher's, which goes with the weights. recipe: what taught it.
+        folders: the pictures. seed, steps, pictures, minutes, hardware: how. explained: JSON, the share of the variance
+        of the teacher's maps, and of its embedding, that is explained on pictures never learnt from.
 
     Raises:
         StorageError: its file is missing or damaged.

@@ -9,10 +9,11 @@ with --out, pictures repainted through both.
 """
 
 import argparse
+import itertools
 import random
 import statistics
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -28,20 +29,10 @@ from artgan.models import encoder as embedded
 from artgan.models.encoder import Encoder, load_encoder
 from artgan.models.lessons import held_out
 from artgan.models.train_encoder import MEAN, Layers, read_teacher, teacher_maps
-from tests.bench.graded import (
-    COPIES,
-    SIDE,
-    Base,
-    damaged_sets,
-    find_files,
-    read_base,
-    sampled_sets,
-    to_picture,
-    to_tensor,
-)
+from tests.bench import graded
+from tests.bench.graded import SIDE, Base, find_files, to_tensor
 
 Maps = Sequence[torch.Tensor]
-Features = Mapping[str, torch.Tensor]
 ALTERNATIVES: Mapping[str, Callable[[Maps], torch.Tensor]] = {
     "mean": lambda maps: maps[-1].mean((2, 3)),
     "mean and deviation": lambda maps: torch.cat([maps[-1].mean((2, 3)), maps[-1].std((2, 3), correction=0)], 1),
@@ -120,7 +111,8 @@ def print_ranks(student: Encoder, layers: Layers, bases: Mapping[str, Base], run
     for title, base in bases.items():
         real = describe(student, layers, to_tensor(base.real))
         strange = bases[titles[1 - titles.index(title)]]
-        for name, pictures in _sets(title, base, strange, runs):
+        samples = [graded.sampled_sets(run) for run in runs if title in (run / "run.json").read_text()]
+        for name, pictures in itertools.chain(graded.damaged_sets(base, strange), *samples):
             other = describe(student, layers, pictures)
             row = [100 * frechet_between(real[c], other[c]) / float(real[c].var(0).sum()) for c in columns]
             table[title].append(row)
@@ -136,13 +128,6 @@ def print_ranks(student: Encoder, layers: Layers, bases: Mapping[str, Base], run
                 if name != reference
             )
             print(f"{title} ({len(rows)} pairs) with {reference}: {told}")
-
-
-def _sets(title: str, base: Base, strange: Base, runs: Sequence[Path]) -> Iterator[tuple[str, torch.Tensor]]:
-    yield from damaged_sets(base, strange)
-    for run in runs:
-        if title in (run / "run.json").read_text():
-            yield from sampled_sets(run)
 
 
 def spearman(x: torch.Tensor, y: torch.Tensor) -> float:
@@ -162,10 +147,12 @@ def print_retrieval(student: Encoder, folders: Sequence[Path]) -> None:
     asked = [number for number, file in enumerate(files) if held_out(file.name)]
     keys = embed_wholes(student, [*pictures])
     print(f"\nNear copies of {len(asked)} held-out pictures found among {len(files)}: share of first hits")
-    print(" " * 32 + "".join(f"{kind:>11}" for kind in [*COPIES, "all", *(folder.name[:10] for folder in folders)]))
+    print(
+        " " * 32 + "".join(f"{kind:>11}" for kind in [*graded.COPIES, "all", *(folder.name[:10] for folder in folders)])
+    )
     hits: dict[tuple[str, bool], list[torch.Tensor]] = {}
     own = torch.tensor(asked)
-    for change in COPIES.values():
+    for change in graded.COPIES.values():
         queries = embed_wholes(student, [change(pictures[number], rng) for number in asked])
         for name, values in queries.items():
             for centred in (False, True):
@@ -183,7 +170,7 @@ def print_retrieval(student: Encoder, folders: Sequence[Path]) -> None:
         print(f"{name + (', centred' if centred else ''):32}" + "".join(f"{share:11.3f}" for share in shares))
 
 
-def embed_wholes(student: Encoder, pictures: Sequence[Image.Image]) -> Features:
+def embed_wholes(student: Encoder, pictures: Sequence[Image.Image]) -> dict[str, torch.Tensor]:
     """Every embedding of whole pictures, brought to squares."""
     small = to_tensor(
         [picture.resize((SIDE, SIDE), Image.Resampling.LANCZOS, reducing_gap=2.0) for picture in pictures]
@@ -229,7 +216,7 @@ def print_speed(layers: Layers, rounds: int) -> None:
                 what = f"{precision}, {count} picture{'s' * (count > 1)}, forward{' and back' * backward}"
                 told = "".join(f"{name} {value:8.1f}   " for name, value in medians.items())
                 ratios = [medians["student"] / medians[name] for name in ("teacher", "VGG-19")]
-                print(f"{what:36}{told}student / teacher {ratios[0]:.2f}, student / VGG-19 {ratios[1]:.3f}", flush=True)
+                print(f"{what:40}{told}student / teacher {ratios[0]:.2f}, student / VGG-19 {ratios[1]:.3f}", flush=True)
     engine, loads = Engine.detect("cpu", "float32"), []
     for _ in range(5):
         started = time.perf_counter()
@@ -291,18 +278,16 @@ def save_repaintings(student: Encoder, layers: Layers, folder: Path, out: Path, 
             picture = decode(files[number % len(files)])
             picture.thumbnail((288, 288), Image.Resampling.LANCZOS)
             pictures.append(to_tensor([picture]))
-        looks: dict[str, Callable[[torch.Tensor], Maps]] = {
-            "teacher": lambda x: plain_teacher(layers, x),
-            "student": student,
-        }
-        for name, look in looks.items():
+        looks: tuple[tuple[str, Callable[[torch.Tensor], Maps]], ...]
+        looks = (("teacher", lambda x: plain_teacher(layers, x)), ("student", student))
+        for name, look in looks:
             started = time.perf_counter()
             pictures.append(repaint(look, pictures[0], pictures[1], steps, weight))
             print(f"repainted {pair} through the {name} in {time.perf_counter() - started:.0f} s", flush=True)
         sheet = Image.new("RGB", (sum(x.shape[3] + 8 for x in pictures), max(x.shape[2] for x in pictures)), "white")
         left = 0
         for x in pictures:
-            sheet.paste(to_picture(x[0]), (left, 0))
+            sheet.paste(graded.to_picture(x[0]), (left, 0))
             left += x.shape[3] + 8
         sheet.save(out / f"repainted-{pair[0]}-{pair[1]}.png")
 
@@ -328,8 +313,8 @@ def main() -> None:
     print(f"taught for {embedded.origin()['steps']} steps")
     if {"explained", "ranks"} & {*args.only}:
         bases = {
-            args.labelled.name: read_base(args.labelled, by_class=True, least=0.85),
-            args.paintings.name: read_base(args.paintings, by_class=False, least=0.5),
+            args.labelled.name: graded.read_base(args.labelled, by_class=True, least=0.85),
+            args.paintings.name: graded.read_base(args.paintings, by_class=False, least=0.5),
         }
     if "explained" in args.only:
         print_explained(student, layers, bases)
