@@ -129,9 +129,7 @@ def decode_source(
         Interrupted: `should_stop` said so.
         StorageError: the cache cannot be written.
     """
-    where = os.fsencode(path.resolve() if path.exists() else path)  # a link to itself has no end to resolve
-    memo = cache_folder() / "digests" / f"{hashlib.blake2b(where, digest_size=8).hexdigest()}.json"
-    source = scan(path, settings.labels, memo)
+    source = scan_again(path, settings.labels)
     width, height = settings.size
     recipe = [VERSION, source.fingerprint, width, height, settings.channels, settings.crop, settings.crops]
     key = hashlib.blake2b(json.dumps(recipe).encode(), digest_size=16).hexdigest()
@@ -167,6 +165,17 @@ def decode_source(
     return Decoded(folder, index, hashlib.blake2b(unread.encode(), digest_size=16).hexdigest(), ready)
 
 
+def scan_again(path: Path, labels: str) -> Source:
+    """Scan a folder or zip; files that have not changed since the last time are not read again.
+
+    Raises:
+        DatasetError: as `scan` does.
+    """
+    where = os.fsencode(path.resolve() if path.exists() else path)  # a link to itself has no end to resolve
+    memo = cache_folder() / "digests" / f"{hashlib.blake2b(where, digest_size=8).hexdigest()}.json"
+    return scan(path, labels, memo)
+
+
 def read_index(folder: Path) -> dict[str, Any] | None:
     """What a set of decoded pictures says of itself, or None when it is not whole."""
     try:
@@ -198,10 +207,8 @@ def _decode_all(
                 raw = read(file)
                 with pixels_open.take(_pixels(raw, settings)):
                     return training_pictures(raw, file.digest, settings)
-        except DatasetError as error:
-            return error.message
-        except Exception as error:  # a zip entry that does not match its checksum, a file that vanished
-            return f"cannot be read: {' '.join(str(error).split())[:120] or type(error).__name__}"
+        except Exception as error:  # a broken picture never stops the others
+            return why_unreadable(error)
 
     with (
         quiet_decoding(),
@@ -239,6 +246,13 @@ def _decode_all(
         "enlarged": enlarged,
     }
     (folder / "index.json").write_text(json.dumps(index), encoding="utf-8")
+
+
+def why_unreadable(error: Exception) -> str:
+    """Why a picture could not be had: it is broken, or (a zip's checksum, a file that vanished) not even its bytes."""
+    if isinstance(error, DatasetError):
+        return error.message
+    return f"cannot be read: {' '.join(str(error).split())[:120] or type(error).__name__}"
 
 
 def _pixels(raw: bytes, settings: DataSettings) -> int:

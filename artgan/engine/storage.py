@@ -39,10 +39,10 @@ def naming_the_path(path: Path) -> Iterator[None]:
         raise StorageError(f"{path} cannot be written: {error.strerror or error}.", hint) from error
 
 
-def atomic_write(path: Path, data: bytes | str | Iterable[str], durable: bool = True) -> None:
+def atomic_write(path: Path, data: bytes | str | Iterable[bytes | str], durable: bool = True) -> None:
     """Write a file so that a reader, or a crash at any instant, sees the old file or the new one and nothing between.
 
-    Text may come piece by piece, so that a large page need not be in memory at once. With `durable`, it also waits
+    It may come piece by piece, so that a large page need not be in memory at once. With `durable`, it also waits
     until the disk has it, so that a power cut cannot take it back.
 
     Raises:

@@ -154,7 +154,7 @@ def get_weights(name: str, on_progress: Callable[[DownloadProgress], None] = lam
             return path
     target = weights_folder() / known.files[0]
     sweep(target.parent)
-    atomic_write(target, _received(known, on_progress))  # type: ignore[arg-type] # bytes piece by piece do as well
+    atomic_write(target, _received(known, on_progress))
     return target
 
 

@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 
 from artgan.errors import DatasetError, UsageError
-from artgan.metrics.clusters import mode_coverage
+from artgan.metrics.clusters import ModeCoverage, mode_coverage
 from artgan.metrics.features import Seen
 from artgan.metrics.frechet import Moments, fid_infinity, frechet_distance, moments
 from artgan.metrics.inception_score import inception_score
@@ -101,13 +101,22 @@ def halves(real: Seen, fakes: int) -> tuple[Seen, Seen] | None:
     return real.rows(order[second:]), real.rows(order[:second])
 
 
-def measure(real: Seen, fake: Seen, network: FeatureNetwork, floors: dict[str, float]) -> tuple[Figure, ...]:
-    """All figures that two sets allow, the most telling first: below FEW pictures that is KID.
+def find_modes(real: Seen, fake: Seen) -> ModeCoverage:
+    """Which kinds of real pictures the samples reach.
 
     Raises:
         DatasetError: all real pictures are the same.
     """
-    found = dict(_values(real, fake))
+    if not bool((real.values != real.values[0]).any()):
+        raise DatasetError("All real pictures are the same.", "A score needs different ones to compare with.")
+    return mode_coverage(real.values, fake.values)
+
+
+def measure(
+    real: Seen, fake: Seen, modes: ModeCoverage, network: FeatureNetwork, floors: dict[str, float]
+) -> tuple[Figure, ...]:
+    """All figures that two sets allow, the most telling first: below FEW pictures that is KID."""
+    found = dict(_values(real, fake, modes))
     kernel = kid(real.values, fake.values)
     found["kid"] = kernel.value
     order = [*_MEANINGS]
@@ -129,7 +138,10 @@ def measure_floors(real: Seen, fakes: int) -> dict[str, float]:
     parts = halves(real, fakes)
     if parts is None:
         return {}
-    return {**dict(_values(*parts)), "kid": kid(parts[0].values, parts[1].values, replicates=2).value}
+    return {
+        **dict(_values(*parts, find_modes(*parts))),
+        "kid": kid(parts[0].values, parts[1].values, replicates=2).value,
+    }
 
 
 def measure_moments(real: Moments, fake: Moments, network: FeatureNetwork) -> tuple[Figure, ...]:
@@ -147,9 +159,7 @@ def name_of(base: str, count: int, network: str) -> str:
     return f"{base}{number}_{network}"
 
 
-def _values(real: Seen, fake: Seen) -> Iterator[tuple[str, float]]:
-    if not bool((real.values != real.values[0]).any()):
-        raise DatasetError("All real pictures are the same.", "A score needs different ones to compare with.")
+def _values(real: Seen, fake: Seen, modes: ModeCoverage) -> Iterator[tuple[str, float]]:
     of_real = moments(real.values)
     yield "fd", frechet_distance(of_real, moments(fake.values))
     if len(fake) >= FEWEST_EXTRAPOLATED:
@@ -158,7 +168,7 @@ def _values(real: Seen, fake: Seen) -> Iterator[tuple[str, float]]:
         yield "is", inception_score(fake.logits)
     yield from zip(("precision", "recall"), precision_recall(real.values, fake.values), strict=True)
     yield from zip(("density", "coverage"), density_coverage(real.values, fake.values), strict=True)
-    yield "modes", mode_coverage(real.values, fake.values).share
+    yield "modes", modes.share
     with contextlib.suppress(UsageError):  # where every real picture has a copy, nearness says nothing
         yield "memorised", memorisation(real.values, fake.values).share
     yield "diversity", diversity(real.values, fake.values)
@@ -181,7 +191,7 @@ def measure_classes(
     return tuple(scores)
 
 
-def find_evidence(real: Seen, fake: Seen, most: int = 12) -> Evidence:
+def find_evidence(real: Seen, fake: Seen, modes: ModeCoverage, most: int = 12) -> Evidence:
     """The pictures that a person should look at beside the figures."""
     distances, places = nearest(fake.values, real.values, k=min(5, len(real)))
     depth, first = distances.mean(1), places[:, 0]
@@ -189,7 +199,6 @@ def find_evidence(real: Seen, fake: Seen, most: int = 12) -> Evidence:
     def pairs(rows: torch.Tensor) -> tuple[tuple[int, int], ...]:
         return tuple((fake.places[row], real.places[int(first[row])]) for row in rows.tolist())
 
-    modes = mode_coverage(real.values, fake.values)
     missing = [centre for centre, reached in zip(modes.centre_index, modes.reached, strict=True) if not reached]
     return Evidence(
         closest=pairs(distances[:, 0].argsort(stable=True)[:most]),

@@ -16,6 +16,7 @@ from artgan.metrics.figures import (
     Evidence,
     Figure,
     find_evidence,
+    find_modes,
     halves,
     measure,
     measure_classes,
@@ -257,13 +258,14 @@ def _compare(real: _Side, fake: _Side, network: FeatureNetwork, floors: dict[int
     count = len(fake.seen)
     if count not in floors:  # the same for all checkpoints of a run
         floors[count] = measure_floors(real.seen, count)
+    modes = find_modes(real.seen, fake.seen)
     return SetScore(
         fake.name,
         nimg,
         count,
-        measure(real.seen, fake.seen, network, floors[count]),
+        measure(real.seen, fake.seen, modes, network, floors[count]),
         measure_classes(real.seen, real.labels, fake.seen, fake.labels),
-        find_evidence(real.seen, fake.seen) if real.pictures is not None and fake.pictures is not None else None,
+        find_evidence(real.seen, fake.seen, modes) if real.pictures is not None and fake.pictures is not None else None,
     )
 
 

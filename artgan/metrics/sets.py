@@ -1,6 +1,5 @@
 """Sets of pictures to be scored: folders and zips, what a run was trained on, and what its generator draws."""
 
-import hashlib
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,13 +10,12 @@ import torch
 from PIL import Image
 
 from artgan.config import DataSettings, validated
-from artgan.data.cache import DataEvent
+from artgan.data.cache import DataEvent, scan_again, why_unreadable
 from artgan.data.pictures import Pictures, load_pictures
-from artgan.data.sources import scan
 from artgan.engine.checkpoint import GENERATOR, whole_names
 from artgan.engine.images import decode, to_mode, to_uint8
 from artgan.engine.seeds import latents
-from artgan.engine.storage import Run, cache_folder, find_run
+from artgan.engine.storage import Run, find_run
 from artgan.errors import CheckpointError, DatasetError
 from artgan.models.render import render
 from artgan.models.trained import LoadedGenerator
@@ -64,9 +62,7 @@ def folder_set(path: Path) -> PictureSet:
     Raises:
         DatasetError: there is nothing, or nothing that could be a picture.
     """
-    where = os.fsencode(path.resolve())
-    memo = cache_folder() / "digests" / f"{hashlib.blake2b(where, digest_size=8).hexdigest()}.json"
-    source = scan(path, "auto", memo)
+    source = scan_again(path, "auto")
     if not source.files:
         raise DatasetError(f"{path} holds no pictures.", "Point at the folder or zip that holds them.")
     fetch = source.reader()
@@ -76,10 +72,8 @@ def folder_set(path: Path) -> PictureSet:
         for place in places:
             try:
                 found.append(decode(fetch(source.files[place])))
-            except DatasetError as error:
-                found.append(error.message)
-            except Exception as error:  # a zip entry that does not match its checksum, a file that vanished
-                found.append(f"cannot be read: {' '.join(str(error).split())[:120] or type(error).__name__}")
+            except Exception as error:  # a broken picture never stops the others
+                found.append(why_unreadable(error))
         return found
 
     return PictureSet(
