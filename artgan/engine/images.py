@@ -4,6 +4,7 @@ import contextlib
 import io
 import json
 import logging
+import os
 import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -11,17 +12,28 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, ImageCms, ImageOps, PngImagePlugin, UnidentifiedImageError
+from PIL import (
+    ExifTags,
+    Image,
+    ImageCms,
+    ImageFile,
+    ImageOps,
+    JpegImagePlugin,
+    PngImagePlugin,
+    TiffImagePlugin,
+    UnidentifiedImageError,
+)
 
+from artgan.engine.storage import parse_json
 from artgan.errors import DatasetError, UsageError
 
 Channels = Literal["rgb", "rgba", "grey"]
 MODES: dict[Channels, str] = {"rgb": "RGB", "rgba": "RGBA", "grey": "L"}
-PNG_KEY = "artgan"
+RECIPE_KEY = "artgan"  # in a PNG the name of its text; in a TIFF or JPEG the one key of the JSON that it carries
 
 # Not offered to Pillow: EPS starts Ghostscript on an untrusted file, the others only identify what they cannot decode.
 _NOT_READ = {"EPS", "WMF", "MPEG", "BUFR", "GRIB", "HDF5", "PDF"}
-_SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
+SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
 _LAB = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))
 
 
@@ -32,16 +44,67 @@ def _formats() -> list[str]:
 
 @contextlib.contextmanager
 def quiet_decoding() -> Iterator[None]:
-    """Keep what Pillow says about odd files off the screen; use it around a whole batch, from one thread."""
-    logger = logging.getLogger("PIL")
-    before = logger.level
-    logger.setLevel(logging.CRITICAL + 1)
+    """Keep what the decoders say about odd files off the screen; use it around a whole batch, from one thread."""
+    loggers = [logging.getLogger(name) for name in ("PIL", "tifffile", "imagecodecs")]
+    before = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL + 1)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
-        logger.setLevel(before)
+        for logger, level in zip(loggers, before, strict=True):
+            logger.setLevel(level)
+
+
+@contextlib.contextmanager
+def stderr_shut() -> Iterator[None]:
+    """Keep off the screen what libtiff writes there past Python; for a short block, as all threads fall silent."""
+    try:
+        kept = os.dup(2)
+    except OSError:  # there is no stderr
+        yield
+        return
+    try:
+        with Path(os.devnull).open("wb") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
+@contextlib.contextmanager
+def open_picture(
+    source: Path | bytes, hint: str = "Remove it, or save it again as PNG."
+) -> Iterator[ImageFile.ImageFile]:
+    """Open a picture that is not yet decoded, for a block that decodes it.
+
+    Args:
+        source: a file or its bytes.
+        hint: what mends a file that is no picture, or is broken.
+
+    Raises:
+        DatasetError: it is not a picture, is broken, or is larger than Pillow's guard of about 179 megapixels; found on
+            opening it or in the block.
+    """
+    try:
+        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=_formats()) as opened:
+            yield opened
+    except DatasetError:
+        raise
+    except Image.DecompressionBombError as error:
+        raise DatasetError("more than 179 megapixels", "Make it smaller first.") from error
+    except UnidentifiedImageError as error:
+        raise DatasetError("not a picture", hint) from error
+    except MemoryError as error:
+        raise DatasetError("too large for the memory", "Make it smaller first.") from error
+    except Exception as error:
+        # Pillow's decoders meet hostile bytes with whatever they stumble over: OSError, SyntaxError, struct.error,
+        # IndexError, ... One broken file must never stop the others, so all of them become its reason.
+        reason = " ".join(str(error).split())[:120] or type(error).__name__
+        raise DatasetError(f"broken: {reason}", hint) from error
 
 
 def decode(source: Path | bytes, channels: Channels = "rgb", at_least: tuple[int, int] | None = None) -> Image.Image:
@@ -56,32 +119,19 @@ def decode(source: Path | bytes, channels: Channels = "rgb", at_least: tuple[int
     Raises:
         DatasetError: it is not a picture, is broken, or is larger than Pillow's guard of about 179 megapixels.
     """
-    try:
-        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=_formats()) as opened:
-            if at_least:
-                lies = opened.getexif().get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
-                opened.draft(None, at_least[::-1] if lies else at_least)
-            opened.load()
-            upright = ImageOps.exif_transpose(opened)
-            return to_mode(upright, channels)
-    except Image.DecompressionBombError as error:
-        raise DatasetError("more than 179 megapixels", "Make it smaller first.") from error
-    except UnidentifiedImageError as error:
-        raise DatasetError("not a picture", "Remove it, or save it again as PNG.") from error
-    except MemoryError as error:
-        raise DatasetError("too large for the memory", "Make it smaller first.") from error
-    except Exception as error:
-        # Pillow's decoders meet hostile bytes with whatever they stumble over: OSError, SyntaxError, struct.error,
-        # IndexError, ... One broken file must never stop the others, so all of them become its reason.
-        reason = " ".join(str(error).split())[:120] or type(error).__name__
-        raise DatasetError(f"broken: {reason}", "Remove it, or save it again as PNG.") from error
+    with open_picture(source) as opened:
+        if at_least:
+            lies = opened.getexif().get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
+            opened.draft(None, at_least[::-1] if lies else at_least)
+        opened.load()
+        return to_mode(ImageOps.exif_transpose(opened), channels)
 
 
 def to_mode(picture: Image.Image, channels: Channels) -> Image.Image:
     """Bring a picture of any mode to 8-bit sRGB, RGBA or grey."""
-    alpha = _alpha(picture)
-    color = _eight_bit(picture)
-    color = _to_srgb(color, picture.info.get("icc_profile"))
+    alpha = alpha_of(picture)
+    color = eight_bit(picture)
+    color = to_srgb(color, picture.info.get("icc_profile"))
     if channels == "rgba":
         color.putalpha(alpha if alpha is not None else 255)
         return color
@@ -91,13 +141,14 @@ def to_mode(picture: Image.Image, channels: Channels) -> Image.Image:
     return color.convert(MODES[channels])
 
 
-def _alpha(picture: Image.Image) -> Image.Image | None:
+def alpha_of(picture: Image.Image) -> Image.Image | None:
+    """How opaque each pixel is, as L; None for a picture of a kind that is opaque."""
     if picture.has_transparency_data:
         return picture.convert("RGBA").getchannel("A")
     return None
 
 
-def _eight_bit(picture: Image.Image) -> Image.Image:
+def eight_bit(picture: Image.Image) -> Image.Image:
     """16-bit, 32-bit and float pictures as L, the brightest value a file of that kind can hold becoming 255."""
     if picture.mode.startswith("I;16"):
         return Image.fromarray((np.asarray(picture).astype(np.float32) / 257).round().astype(np.uint8))
@@ -111,19 +162,20 @@ def _eight_bit(picture: Image.Image) -> Image.Image:
     return picture
 
 
-def _to_srgb(picture: Image.Image, profile: bytes | None) -> Image.Image:
+def to_srgb(picture: Image.Image, profile: bytes | None) -> Image.Image:
+    """An 8-bit picture of any mode as RGB, brought from `profile` to sRGB; its alpha is left out."""
     if picture.mode in ("1", "P", "PA", "La"):
         picture = picture.convert("RGBA" if picture.has_transparency_data else "RGB")
     if picture.mode in ("LA", "RGBA", "RGBa", "RGBX"):
         picture = picture.convert("L" if picture.mode == "LA" else "RGB")
     if picture.mode == "LAB":
-        transform = ImageCms.buildTransform(_LAB, _SRGB, "LAB", "RGB")
+        transform = ImageCms.buildTransform(_LAB, SRGB, "LAB", "RGB")
         return ImageCms.applyTransform(picture, transform) or picture
     if profile and picture.mode in ("RGB", "CMYK", "L"):
         # A profile that is damaged or made for another kind of picture says nothing: the plain colours are used then.
         with contextlib.suppress(ImageCms.PyCMSError, OSError, ValueError):
             source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-            converted = ImageCms.profileToProfile(picture, source, _SRGB, outputMode="RGB")
+            converted = ImageCms.profileToProfile(picture, source, SRGB, outputMode="RGB")
             if converted is not None:
                 return converted
     return picture.convert("RGB")
@@ -134,26 +186,36 @@ def to_uint8(pictures: NDArray[np.float32]) -> NDArray[np.uint8]:
     return ((pictures.clip(-1, 1) + 1) * 127.5).round().astype(np.uint8)
 
 
-def encode_png(picture: NDArray[np.uint8], recipe: Mapping[str, Any]) -> bytes:
-    """A PNG of (C, H, W) values with C = 1, 3 or 4, carrying `recipe` as JSON under the key `artgan`."""
+def encode_png(picture: NDArray[np.uint8], recipe: Mapping[str, Any], profile: bytes | None = None) -> bytes:
+    """A PNG of (C, H, W) values with C = 1, 3 or 4, carrying `recipe` as JSON under the key `artgan`, and `profile`."""
     text = PngImagePlugin.PngInfo()
-    text.add_itxt(PNG_KEY, json.dumps(recipe, ensure_ascii=False))
+    text.add_itxt(RECIPE_KEY, json.dumps(recipe, ensure_ascii=False))
     array = picture[0] if picture.shape[0] == 1 else np.ascontiguousarray(picture.transpose(1, 2, 0))
     buffer = io.BytesIO()
-    Image.fromarray(array).save(buffer, "PNG", pnginfo=text)
+    Image.fromarray(array).save(buffer, "PNG", pnginfo=text, icc_profile=profile)
     return buffer.getvalue()
 
 
 def read_recipe(path: str | Path) -> dict[str, Any]:
-    """How artgan made a PNG: kind, run, nimg, seeds, command, settings.
+    """How artgan made a picture: kind, run, nimg, seeds, command, settings.
 
     Raises:
-        UsageError: it is not a PNG, or not one that artgan made.
+        UsageError: it is not a PNG, TIFF or JPEG, or not one that artgan made.
     """
     try:
-        with Image.open(path, formats=["PNG"]) as picture:
-            picture.load()
-            recipe: dict[str, Any] = dict(json.loads(getattr(picture, "text", {})[PNG_KEY]))
-    except (OSError, SyntaxError, ValueError, KeyError, TypeError) as error:
-        raise UsageError(f"{path} does not say how it was made.", "Give a PNG that artgan wrote.") from error
+        with Image.open(path, formats=["PNG", "TIFF", "JPEG"]) as picture:
+            if isinstance(picture, TiffImagePlugin.TiffImageFile):
+                text = parse_json(str(picture.tag_v2[TiffImagePlugin.IMAGEDESCRIPTION]))[RECIPE_KEY]
+            elif isinstance(picture, JpegImagePlugin.JpegImageFile):
+                text = parse_json(b"".join(data for name, data in picture.applist if name == "COM").decode())[
+                    RECIPE_KEY
+                ]
+            else:
+                picture.load()
+                text = parse_json(getattr(picture, "text", {})[RECIPE_KEY])
+            recipe: dict[str, Any] = dict(text)
+    except (OSError, SyntaxError, ValueError, KeyError, TypeError, Image.DecompressionBombError) as error:
+        raise UsageError(
+            f"{path} does not say how it was made.", "Give a PNG, TIFF or JPEG that artgan wrote."
+        ) from error
     return recipe
