@@ -3,6 +3,7 @@
     >>> import artgan
     >>> artgan.train("paintings", preset="studio64", minutes=10)
     >>> artgan.sample(seeds="0-15", out="sheet.png")
+    >>> artgan.stylize("photo.jpg", "painting.jpg")
 
 Every command of the command line is a function here, with the same words. Importing this module is cheap: torch is
 imported when the first function is used.
@@ -21,7 +22,9 @@ _LAZY = {
     "SampleResult": "artgan.latent.sample",
     "ScoreResult": "artgan.metrics.score",
     "Settings": "artgan.config",
+    "StylizeResult": "artgan.style.stylize",
     "TrainResult": "artgan.training.session",
+    "again": "artgan.remake",
     "diagnose": "artgan.engine.doctor",
     "get_weights": "artgan.engine.weights",
     "list_presets": "artgan.presets",
@@ -35,6 +38,7 @@ _LAZY = {
     "resume": "artgan.training.train",
     "sample": "artgan.latent.sample",
     "score": "artgan.metrics.score",
+    "stylize": "artgan.style.stylize",
     "train": "artgan.training.train",
 }
 
@@ -58,6 +62,9 @@ if TYPE_CHECKING:
     from artgan.models.trained import LoadedGenerator as LoadedGenerator
     from artgan.models.trained import load as load
     from artgan.presets import list_presets as list_presets
+    from artgan.remake import again as again
+    from artgan.style.stylize import StylizeResult as StylizeResult
+    from artgan.style.stylize import stylize as stylize
     from artgan.training.film import ProgressResult as ProgressResult
     from artgan.training.film import progress as progress
     from artgan.training.session import TrainResult as TrainResult

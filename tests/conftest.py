@@ -1,5 +1,6 @@
 """Fixtures that every test may use: a cache of its own, and small folders of pictures."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,17 @@ def artgan_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.M
     folder = tmp_path_factory.mktemp("cache")
     monkeypatch.setenv("ARTGAN_CACHE", str(folder))
     return folder
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Small tensors on one thread: several only wait for one another, the longer the busier the machine is."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 def painted(seed: int, width: int, height: int) -> Image.Image:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _CHUNK = 1 << 20
 _PATIENCE = 30  # seconds without a byte
+_WITHOUT = "artgan's own network, the default, needs none"  # of `score --features` as of `stylize --encoder`
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ WEIGHTS = {
         574_673_361,
         "dcbb9e9dad569fff7a846263a77324fc34978fea2bfb039c012d710e1776ae44",
         "BSD-3-Clause (torchvision)",
-        "artgan score --features vgg19",
+        "artgan score --features vgg19, artgan stylize --encoder vgg19",
         ("vgg19-dcbb9e9d.pth",),
     ),
 }
@@ -126,7 +127,7 @@ def find_weights(name: str, given: Path | None = None) -> Path:
         raise WeightsError(
             f"The weights of {name} are not here: {known.url} ({size_in_words(known.bytes)}) "
             f"belongs in {weights_folder()}.",
-            f"`artgan weights get {name}` fetches them; --features artgan needs none.",
+            f"`artgan weights get {name}` fetches them; {_WITHOUT}.",
         )
     found = _digest(path)
     if found != known.sha256:
@@ -242,5 +243,5 @@ def _answer(known: Weights) -> Iterator[bytes]:
         return
     raise WeightsError(
         f"{known.url} cannot be fetched: {reason}.",
-        f"Check the connection, or put the file into {weights_folder()} yourself; --features artgan needs none.",
+        f"Check the connection, or put the file into {weights_folder()} yourself; {_WITHOUT}.",
     )

@@ -6,13 +6,16 @@ import shlex
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 from typer.main import get_command
 from typer.testing import CliRunner
 
 from artgan.cli.main import app
 from artgan.config import field_descriptions, validated
 from artgan.presets import find_preset, list_presets
+from tests.conftest import painted
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -27,6 +30,7 @@ SHORTER = {
     "resume": ["--minutes", "0.001"],
     "doctor": ["--seconds", "0.05"],
     "score": ["--num", "8"],
+    "stylize": ["--size", "48", "--detail", "fast"],
 }
 
 
@@ -52,6 +56,11 @@ def test_every_command_of_the_readme_runs(
         picture.name: "even" if number % 2 else "odd" for number, picture in enumerate(Path("paintings").iterdir())
     }
     Path("labels.json").write_text(json.dumps(table))
+    for number, name in enumerate(("photo", "painting", "other", "photos/a", "photos/b", "styles/c", "styles/d")):
+        path = Path(f"{name}.jpg")
+        path.parent.mkdir(exist_ok=True)
+        painted(number, 48, 36).save(path)
+    Image.fromarray(np.repeat(np.arange(36)[:, None] < 18, 48, axis=1)).save("mask.png")
     assert len(COMMANDS) >= 15
     for command in COMMANDS:
         result = CliRunner().invoke(app, shortened(command))

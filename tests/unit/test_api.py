@@ -16,8 +16,10 @@ def test_public_names() -> None:
         "SampleResult",
         "ScoreResult",
         "Settings",
+        "StylizeResult",
         "TrainResult",
         "__version__",
+        "again",
         "diagnose",
         "get_weights",
         "list_presets",
@@ -31,6 +33,7 @@ def test_public_names() -> None:
         "resume",
         "sample",
         "score",
+        "stylize",
         "train",
     ]
     assert dir(artgan) == sorted(artgan.__all__)

@@ -106,6 +106,9 @@ def test_the_published_entries_agree_with_the_names_of_their_files(monkeypatch: 
         assert entry.url.endswith("/" + entry.files[0])
         assert len(entry.sha256) == 64
         assert all(file.endswith(f"-{entry.sha256[:8]}.pth") for file in entry.files)
+    purpose = weights.WEIGHTS["vgg19"].purpose
+    assert "score --features vgg19" in purpose
+    assert "stylize --encoder vgg19" in purpose
 
 
 @pytest.mark.parametrize("path", ["/good", "/moved"])
@@ -222,7 +225,8 @@ def test_missing_weights_are_named_with_address_size_and_place(tiny: Weights, pl
     for words in (tiny.url, "10,240 bytes", str(places[0])):
         assert words in caught.value.message
     assert "artgan weights get tiny" in caught.value.hint
-    assert "--features artgan" in caught.value.hint
+    assert "the default, needs none" in caught.value.hint
+    assert "--" not in caught.value.hint, "score has --features, stylize has --encoder"
     assert [entry.path for entry in list_weights()] == [None]
 
 
