@@ -141,7 +141,7 @@ class Studio:
             now = time.monotonic()
             # At first what was measured beforehand, more and more what this picture really takes.
             part = min(done / whole, 1.0)
-            expected = (now - began) / part * part + whole * (1 - part)
+            expected = now - began + whole * (1 - part)
             self.on_event(Painting(part, max(expected * (1 - part), 0.0)))
             if self.extras.preview is not None and now - shown > _PREVIEW_SECONDS:
                 shown = now
