@@ -10,8 +10,8 @@ from artgan.cli.screen import give, say, stop_signals
 COUNT, SIZE = 1500, 64
 # The schools whose pictures still read at 32 px, which is what two minutes on two cores are enough for.
 SCHOOLS = ("color-fields", "impasto", "mountains", "neoplastic", "suprematist", "waves")
-REPAINTED = 384
-"""Pixels of a side of the picture that is repainted at the end: half a minute's work."""
+REPAINTED = 256
+"""Pixels of a side of the picture that is repainted at the end, which then takes some ten seconds."""
 
 
 def demo(
