@@ -1,6 +1,7 @@
 """artgan: from a messy folder of pictures to finished generative art.
 
     >>> import artgan
+    >>> artgan.curate("messy", "paintings")
     >>> artgan.train("paintings", preset="studio64", minutes=10)
     >>> artgan.sample(seeds="0-15", out="sheet.png")
     >>> artgan.stylize("photo.jpg", "painting.jpg")
@@ -16,6 +17,7 @@ __version__ = "0.1.0"
 
 _LAZY = {
     "ArtganError": "artgan.errors",
+    "CurationReport": "artgan.curation.report",
     "Engine": "artgan.engine.device",
     "LoadedGenerator": "artgan.models.trained",
     "ProgressResult": "artgan.training.film",
@@ -25,6 +27,7 @@ _LAZY = {
     "StylizeResult": "artgan.style.stylize",
     "TrainResult": "artgan.training.session",
     "again": "artgan.remake",
+    "curate": "artgan.curation.curate",
     "diagnose": "artgan.engine.doctor",
     "get_weights": "artgan.engine.weights",
     "list_presets": "artgan.presets",
@@ -46,6 +49,8 @@ __all__ = [*_LAZY, "__version__"]  # noqa: PLE0604 - the names are literal above
 
 if TYPE_CHECKING:
     from artgan.config import Settings as Settings
+    from artgan.curation.curate import curate as curate
+    from artgan.curation.report import CurationReport as CurationReport
     from artgan.data.painters import paint as paint
     from artgan.data.painters import paint_collection as paint_collection
     from artgan.engine.device import Engine as Engine

@@ -11,7 +11,21 @@ import typer
 from typer.core import TyperGroup
 
 import artgan
-from artgan.cli import again, cache, demo, doctor, presets, progress, runs, sample, score, stylize, train, weights
+from artgan.cli import (
+    again,
+    cache,
+    curate,
+    demo,
+    doctor,
+    presets,
+    progress,
+    runs,
+    sample,
+    score,
+    stylize,
+    train,
+    weights,
+)
 from artgan.cli.screen import say
 from artgan.errors import ArtganError, StorageError
 
@@ -76,6 +90,7 @@ def options(
 
 
 app.command("demo")(demo.demo)
+app.command("curate")(curate.curate)
 app.command("train")(train.train)
 app.command("resume")(train.resume)
 app.command("sample")(sample.sample)

@@ -34,7 +34,7 @@ INITS: tuple[Init, ...] = ("content", "noise", "style")
 _RATE = 0.04  # of Adam, where black to white is 2
 _BETAS = (0.9, 0.99)
 _AVERAGED = 0.9  # how much of the running average stays at each step
-CONTENT_WEIGHT = 0.1  # where the style's distance and the content's are shares of their own spread
+CONTENT_WEIGHT = 0.12  # where the style's distance and the content's are shares of their own spread
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 import json
 import re
 import shlex
+import shutil
 import zipfile
 from pathlib import Path
 
@@ -49,6 +50,7 @@ def test_every_command_of_the_readme_runs(
     monkeypatch.chdir(tmp_path)
     paintings.rename("paintings")
     class_folders.rename("fruit")
+    shutil.copytree("paintings", "messy")
     with zipfile.ZipFile("pictures.zip", "w") as archive:
         for picture in sorted(Path("paintings").iterdir()):
             archive.write(picture, picture.name)

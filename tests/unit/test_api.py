@@ -10,6 +10,7 @@ import artgan
 def test_public_names() -> None:
     assert sorted(artgan.__all__) == [
         "ArtganError",
+        "CurationReport",
         "Engine",
         "LoadedGenerator",
         "ProgressResult",
@@ -20,6 +21,7 @@ def test_public_names() -> None:
         "TrainResult",
         "__version__",
         "again",
+        "curate",
         "diagnose",
         "get_weights",
         "list_presets",

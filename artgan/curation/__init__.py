@@ -1,0 +1,1 @@
+"""From a messy folder of pictures to a set that trains well."""
