@@ -149,5 +149,6 @@ def test_extrapolation_is_decided_by_its_seed_alone() -> None:
     first = fid_infinity(real, fakes, seed=1)
     assert torch.equal(torch.random.get_rng_state(), state)
     torch.rand(1)
-    assert fid_infinity(real, fakes, seed=1) == first
-    assert fid_infinity(real, fakes, seed=2) != first
+    # Not to the last bit: the linear algebra below rounds by where its buffers happen to lie.
+    assert fid_infinity(real, fakes, seed=1) == pytest.approx(first, rel=1e-12)
+    assert fid_infinity(real, fakes, seed=2) != pytest.approx(first, rel=1e-6)
