@@ -15,13 +15,14 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+from jinja2 import Template
 
 import artgan
 from artgan.curation.numbers import IN_A_SET, Bar, crops_for, palette, place_of, shape_bars, side_bars, size_of, spread
 from artgan.curation.report import CurationReport
 from artgan.curation.settings import CurateSettings
 from artgan.curation.verdicts import Item
+from artgan.engine.pages import LONGEST, short, template
 from artgan.engine.storage import atomic_write
 
 PICTURE_BYTES = 8_600_000
@@ -32,8 +33,6 @@ MOST_ALIKE = 12
 """Pictures of one group that are shown; MOST_NAMES more are named."""
 MOST_NAMES = 60
 MOST_CLASSES = 200
-LONGEST = 160
-"""Letters of a name; its middle is left out of a longer one."""
 BREAKS = re.compile(r"(?<=[/_.-])(?=.)")
 """Where a long name may break."""
 _AROUND = 500  # bytes of markup around a picture
@@ -299,21 +298,6 @@ def weight(size: float) -> str:
     return f"{size / 1e6:,.1f} MB" if size >= 999_500 else f"{max(1, round(size / 1e3))} kB"
 
 
-def short(text: str, most: int = LONGEST) -> str:
-    """A name without its middle where it is longer than `most`: beginning and end tell more."""
-    return text if len(text) <= most else f"{text[: most // 2]} … {text[-most // 2 :]}"
-
-
-def visible(value: object) -> object:
-    """Text with what cannot be seen or spelt written out, so that a name can neither hide nor turn around the rest."""
-    if isinstance(value, str) and not hasattr(value, "__html__") and not value.isprintable():
-        return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in value)
-    return value
-
-
 @functools.cache
 def _template() -> Template:
-    folder = FileSystemLoader(Path(__file__).parent)
-    house = Environment(loader=folder, autoescape=True, finalize=visible, undefined=StrictUndefined, trim_blocks=True)
-    house.filters |= {"short": short, "at_breaks": BREAKS.split, "n": "{:,}".format}
-    return house.get_template("page.html.jinja")
+    return template(Path(__file__).with_name("page.html.jinja"), short=short, at_breaks=BREAKS.split, n="{:,}".format)

@@ -13,10 +13,11 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+from jinja2 import Template
 from PIL import Image
 
 import artgan
+from artgan.engine.pages import short, template
 from artgan.engine.storage import atomic_write
 from artgan.metrics.figures import Evidence, Figure
 from artgan.metrics.sets import PictureSet
@@ -28,8 +29,6 @@ SIDE = 128
 CRISP = 64
 """Pictures with no more pixels to a side are enlarged as squares, and kept without loss."""
 MOST_CLASSES = 500
-LONGEST = 160
-"""Letters of a name; its middle is left out of a longer one, for a zip may hold names of 65,535."""
 SHARES = {"precision", "recall", "coverage", "modes", "memorised"}
 
 
@@ -276,21 +275,8 @@ def thumb(title: str, picture: Image.Image | str) -> Thumb:
     return Thumb(title, f"data:image/{kind};base64,{base64.b64encode(buffer.getvalue()).decode()}", "", crisp)
 
 
-def short(text: str, most: int = LONGEST) -> str:
-    """A name without its middle where it is longer than `most`: beginning and end tell more."""
-    return text if len(text) <= most else f"{text[: most // 2]} … {text[-most // 2 :]}"
-
-
-def visible(value: object) -> object:
-    """Text with what cannot be seen or spelt written out, so that a name can neither hide nor turn around the rest."""
-    if isinstance(value, str) and not hasattr(value, "__html__") and not value.isprintable():
-        return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in value)
-    return value
-
-
 @functools.cache
 def _template() -> Template:
-    folder = FileSystemLoader(Path(__file__).parent)
-    house = Environment(loader=folder, autoescape=True, finalize=visible, undefined=StrictUndefined, trim_blocks=True)
-    house.filters |= {"number": number, "kimg": kimg_in_words, "short": short, "base": base_of}
-    return house.get_template("page.html.jinja")
+    return template(
+        Path(__file__).with_name("page.html.jinja"), number=number, kimg=kimg_in_words, short=short, base=base_of
+    )

@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import artgan
+from artgan.engine.pages import short, visible
 from artgan.metrics.figures import Better, ClassScore, Evidence, Figure
-from artgan.metrics.page import MOST_CLASSES, SIDE, best_of, mark, number, short, thumb, ticks, visible, write_page
+from artgan.metrics.page import MOST_CLASSES, SIDE, best_of, mark, number, thumb, ticks, write_page
 from artgan.metrics.score import ScoreResult, SetScore
 from artgan.metrics.sets import PictureSet
 from tests.conftest import painted
