@@ -2,15 +2,14 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from artgan.curation.alignment import Fit, fit
+from artgan.curation.alignment import Cells, Fit, fit, plausible
 from artgan.curation.hashes import SPANS, WINDOWS, Hashes, Rows, hashes, turn_hashes, within
-from artgan.curation.looks import FORMS, SIDE, Floats, Look, averages, grey_cells, turned, without_bars
+from artgan.curation.looks import FORMS, SIDE, Floats, Look, averages, grey_cells, turned
 
 RADIUS = 8
 """Bits by which hashes of copies may differ: those of a crop and of the nearest window seldom differ in more."""
@@ -18,10 +17,10 @@ LIKENESS = 0.75
 """Least correlation of the thumbnails of candidates."""
 CROWD = 32
 """Of pictures with the very same hash, so many are compared with all others."""
-DETAIL = 0.63
-"""Least likeness in detail of copies (`Fit`); of 1,615 watercolours of fruit no two come nearer than about 0.57."""
-DOUBTFUL = 0.75
-"""Where they are less alike than this, `same` is asked too, if there is one."""
+DETAIL, GRAIN = 0.66, 0.54
+"""Least likeness in detail, or in grain, of copies (`Fit`). Of 1,615 watercolours of fruit no two come nearer than 0.57
+and 0.48; the most alike 45 of them, each damaged in five ways, not nearer than 0.64 and 0.54. The embedded encoder was
+tried for what lies around these limits, and told copies from pictures of one kind no better than these two do."""
 TEXTURED, SMOOTH = 6, 0.99
 """With fewer tiles of detail pictures are smooth all over: copies then correlate as wholes, at least so much."""
 OVERLAP = 0.5
@@ -30,6 +29,7 @@ COLOUR = 0.035
 SATURATION, GREY = 0.25, 0.01
 """Share of the other's colours that a grey copy has at most, and OKLab chroma below which both are grey."""
 _CELLS = 16
+_AT_ONCE = 64  # pairs
 _INVERSE = (0, 1, 2, 3, 4, 6, 5, 7)
 
 
@@ -98,39 +98,47 @@ def near_pairs(looks: Sequence[Look]) -> list[Pair]:
     ]
 
 
-def confirm(
-    pairs: Sequence[Pair],
-    thumbnail: Callable[[int], NDArray[np.uint8]],
-    same: Callable[[NDArray[np.uint8], NDArray[np.uint8]], bool] | None = None,
-) -> list[Pair]:
+def confirm(pairs: Sequence[Pair], grey: Callable[[int], Floats], cells: Callable[[int], Cells]) -> list[Pair]:
     """Those candidates that are copies of one another in every detail, with their kind, their score and their window.
 
     Args:
-        pairs: what `near_pairs` found; sorted, as thumbnails are read in their order.
-        thumbnail: upright sRGB (H, W, 3) of a picture by its number, 128 to 256 px on the longest side.
-        same: asked of pairs that are doubtful, with both thumbnails, the first turned like the second, for example by
-            the embedded encoder: whether they are copies.
+        pairs: some that `near_pairs` found; sorted, as pictures are asked for in their order.
+        grey: the grey cells of an upright picture by its number, without bars around it; asked for of all.
+        cells: all its cells; asked for of the few that may be copies.
 
     Returns:
         At most one pair of any two pictures.
     """
-    read = lru_cache(64)(lambda number: without_bars(thumbnail(number)))
     best: dict[tuple[int, int], Pair] = {}
-    for pair in pairs:
-        form = FORMS.index(pair.how)
-        first, second = _turned_picture(read(pair.first), form), read(pair.second)
-        laid = fit(first, second)
-        known = best.get((pair.first, pair.second))
-        smooth = laid.textured < TEXTURED
-        score = laid.whole if smooth else laid.detail
-        if score < (SMOOTH if smooth else DETAIL) or laid.overlap < OVERLAP or (known and known.score >= score):
-            continue
-        if same and score < DOUBTFUL and not same(first, second):
-            continue
-        how = ", ".join(word for word in (FORMS[form], _recoloured(laid)) if word)
-        kind: Literal["near", "variant"] = "variant" if how else "near"
-        best[pair.first, pair.second] = Pair(pair.first, pair.second, kind, how, score, laid.window)
+    for start in range(0, len(pairs), _AT_ONCE):
+        some = pairs[start : start + _AT_ONCE]
+        ones = np.stack([turned(grey(pair.first), FORMS.index(pair.how)) for pair in some])
+        likely = plausible(ones, np.stack([grey(pair.second) for pair in some]))
+        for pair in (pair for pair, might in zip(some, likely, strict=True) if might):
+            known = best.get((pair.first, pair.second))
+            found = _confirmed(pair, cells(pair.first), cells(pair.second))
+            if found is not None and (known is None or found.score > known.score):
+                best[pair.first, pair.second] = found
     return list(best.values())
+
+
+def _confirmed(pair: Pair, first: Cells, second: Cells) -> Pair | None:
+    """The pair as it is once both pictures are laid over one another; None if they are no copies."""
+    form = FORMS.index(pair.how)
+    laid = fit(first.turned(form), second)
+    smooth = laid.textured < TEXTURED
+    score = laid.whole if smooth else laid.detail
+    alike = score >= SMOOTH if smooth else score >= DETAIL or laid.grain >= GRAIN
+    if not alike or laid.overlap < OVERLAP:
+        return None
+    how = ", ".join(word for word in (FORMS[form], _recoloured(laid)) if word)
+    return Pair(pair.first, pair.second, "variant" if how else "near", how, score, laid.window)
+
+
+def reversed_how(how: str) -> str:
+    """What was done to the second of two variants, given what was done to the first: turned 90 becomes turned 270."""
+    form, comma, rest = how.partition(", ")
+    return FORMS[_INVERSE[FORMS.index(form)]] + comma + rest if form in FORMS else how
 
 
 def groups(count: int, pairs: Sequence[Pair], quality: Callable[[int], Any]) -> list[Group]:
@@ -173,12 +181,6 @@ def _recoloured(laid: Fit) -> str:
     return "other colours" if laid.colour > COLOUR else ""
 
 
-def _turned_picture(pixels: NDArray[np.uint8], form: int) -> NDArray[np.uint8]:
-    """`turned` for a picture (H, W, 3)."""
-    flipped = pixels.transpose(1, 0, 2) if form & 4 else pixels
-    return np.ascontiguousarray(flipped[:: -1 if form & 2 else 1, :: -1 if form & 1 else 1])
-
-
 def _leaders(whole: Hashes) -> Rows:
     """The first CROWD rows of every hash."""
     order = whole.argsort(kind="stable")
@@ -187,7 +189,7 @@ def _leaders(whole: Hashes) -> Rows:
     return np.sort(order[place < CROWD])
 
 
-def _likeness(grey: Floats, form: int, query: Rows, owner: Rows, window: Rows) -> Floats:
+def _likeness(grey: NDArray[np.uint8], form: int, query: Rows, owner: Rows, window: Rows) -> Floats:
     """Correlations (N,) of the thumbnails of turned pictures with windows of those of others."""
     whole = averages(SIDE, _CELLS)
     found = np.zeros(len(query), np.float32)
@@ -195,8 +197,9 @@ def _likeness(grey: Floats, form: int, query: Rows, owner: Rows, window: Rows) -
         down, across = (averages(SIDE, _CELLS, *span) for span in WINDOWS[number])
         rows = (window == number).nonzero()[0]
         for some in np.split(rows, range(4096, len(rows), 4096)):
-            a = (whole @ turned(grey[query[some]], form) @ whole.T).reshape(len(some), -1)
-            b = (down @ grey[owner[some]] @ across.T).reshape(len(some), -1)
+            first, second = (grey[which[some]].astype(np.float32) for which in (query, owner))
+            a = (whole @ turned(first, form) @ whole.T).reshape(len(some), -1)
+            b = (down @ second @ across.T).reshape(len(some), -1)
             a, b = (x - x.mean(1, keepdims=True) for x in (a, b))
             size = np.sqrt(np.square(a).sum(1) * np.square(b).sum(1))
             found[some] = (a * b).sum(1) / np.maximum(size, 1e-3)

@@ -1,32 +1,37 @@
 """`artgan.curate`: from a messy folder to a training set."""
 
 import functools
-import json
 import os
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from artgan.curation.copies import Group, Pair, confirm, groups, near_pairs
+from artgan.curation.album import Album
+from artgan.curation.begun import BEGUN, MANIFEST, PAGE, begin, finish, refuse_unfit, watched
+from artgan.curation.captions import Captions, captions_beside
+from artgan.curation.framing import Crop
+from artgan.curation.outliers import LEAST, embed, reason
+from artgan.curation.outliers import outliers as far_out
+from artgan.curation.packing import Sample, pack_shards, pack_zip
 from artgan.curation.page import write_page
-from artgan.curation.report import CurationReport, Progress, manifest_lines
-from artgan.curation.settings import Answer, CurateSettings
-from artgan.curation.survey import Reader, Seen, inside, pixel_digest, small_picture, survey
-from artgan.curation.verdicts import Copies, Defects, Item, Variant, defects_of, verdicts
-from artgan.curation.writing import named, sharpened, write_picture
-from artgan.data.sources import PictureFile, Source, scan
+from artgan.curation.relatives import relatives
+from artgan.curation.report import CurationReport, Progress, entries, manifest_lines
+from artgan.curation.settings import Answer, CurateSettings, Format
+from artgan.curation.survey import Seen, inside, survey
+from artgan.curation.verdicts import IN_A_SET, Copies, Item, defects_of, verdicts
+from artgan.curation.workers import Workers
+from artgan.curation.writing import Job, is_handed_on, named, parted, sharpened, write_pictures
+from artgan.data.sources import Source, scan
 from artgan.engine.images import quiet_decoding
-from artgan.engine.storage import atomic_write, read_json, refuse_existing, sweep
-from artgan.errors import DatasetError, Interrupted, UsageError
+from artgan.engine.storage import atomic_write, naming_the_path, refuse_existing
+from artgan.errors import DatasetError, UsageError
 
-Rank = tuple[bool, float, bool, int, int]
-OF_A_SCAN = 0.75
-"""Least likeness in detail of a picture and a scan of it; of watercolours cut from their sheets some come to 0.72."""
-MANIFEST, PAGE, BEGUN = "manifest.jsonl", "report.html", ".curation.json"
+Watch = Callable[[str, int, int], None]
 
 
 def curate(
@@ -38,10 +43,19 @@ def curate(
     copies: Answer = "drop",
     variants: Answer = "report",
     defects: Answer = "report",
+    outliers: Answer = "report",
     scans: bool = True,
     least_side: int = 64,
-    size: int | None = None,
+    size: int | tuple[int, int] | None = None,
+    crop: Crop = "keep",
+    multi_crop: int = 1,
+    frames: int = 1,
+    background: str = "white",
+    per_class: int | None = None,
+    split: str | None = None,
+    captions: str | Path | None = None,
     labels: Literal["auto", "none"] = "auto",
+    format: Format | None = None,  # noqa: A002 - it is what everybody calls it
     overwrite: bool = False,
     processes: int | None = None,
     on_event: Callable[[Progress], None] = lambda event: None,
@@ -51,17 +65,28 @@ def curate(
 
     Args:
         src: a folder (all levels) or a zip.
-        dst: a folder that does not exist, is empty, or holds what an interrupted run of the same settings wrote; None
-            only reports.
+        dst: a folder or zip that does not exist, or a folder that is empty or holds what an interrupted run of the same
+            settings wrote; None only reports.
         dry_run: only report, whatever `dst` is.
         page: where to write the report to look at; by default report.html in `dst`, and none without it.
         copies: drop, report or off: what to do with all but the best of pictures that are saved more than once.
         variants: the same for mirrored, turned and grey ones.
         defects: the same for pictures that are too small, blurred, nearly flat, black, white or extreme in shape.
+        outliers: the same for pictures that are unlike the rest, as the embedded encoder sees them.
         scans: cut off paper, frames and bars around pictures, and straighten them.
         least_side: pixels that the shorter side needs not to be called too small.
-        size: pixels that the shorter side is brought down to.
+        size: (width, height), or one number for both, that pictures are brought down to; none is enlarged.
+        crop: keep leaves shapes as they are, and `size` is that of the shorter side; centre and salient cut pictures to
+            the shape of `size` (or square), in their middle or where most is to be seen; pad adds to them.
+        multi_crop: cut so many pieces at most from each picture, where few large ones are all there is.
+        frames: take so many pictures at most from each animation.
+        background: a colour to lay under what is transparent, or "keep".
+        per_class: keep so many pictures at most of each class.
+        split: shares of the parts of the set, as in "0.9/0.1" (train, test) or "80/10/10" (train, val, test).
+        captions: a table (CSV, TSV, JSON) of what pictures show; else tables and texts beside the pictures tell, or the
+            pictures themselves (XMP, IPTC, EXIF).
         labels: auto keeps class folders as classes; none does not speak of them.
+        format: folder, zip or webdataset; by default a zip where `dst` ends in .zip.
         overwrite: replace a `page` that exists; a set is never written over.
         processes: how many read at once; all cores by default.
         on_event: called as files are done.
@@ -70,69 +95,57 @@ def curate(
     Raises:
         UsageError: an argument makes no sense, or `dst` holds something else.
         DatasetError: there is no picture in `src`.
+        StorageError: the disk is full, or a process was killed.
         Interrupted: it was stopped.
     """
-    settings = CurateSettings(copies, variants, defects, scans, least_side, size, labels).checked()
-    place = Path(src)
     target = None if dst is None or dry_run else Path(dst)
-    report_page = Path(page) if page is not None else target / PAGE if target is not None else None
-    if page is not None and report_page is not None:
+    shape = (size, size) if isinstance(size, int) else size
+    packed = format or ("zip" if target is not None and target.suffix.lower() == ".zip" else "folder")
+    settings = CurateSettings(
+        *(copies, variants, defects, outliers, scans, least_side, shape, crop, multi_crop, frames, background),
+        *(per_class, split, labels, packed),
+    ).checked()
+    place = Path(src)
+    report_page, folder = Path(page) if page is not None else _page_of(target, packed), _folder_of(target, packed)
+    if report_page is not None and (target is None or report_page.parent != target):
         refuse_existing(report_page, overwrite)
         _refuse_inside(place, report_page)
     if target is not None:
         _refuse_inside(place, target)
+        _refuse_finished(target, packed)
+        _refuse_packed(report_page, target, packed)
     source = scan(place, labels=labels)
     if not source.files:
         raise DatasetError(f"There is no picture in {place}.", "Give the folder that holds the pictures.")
-    if target is not None:
-        _begin(target, source, settings)
-    watch = functools.partial(_watched, on_event, should_stop)
-    with quiet_decoding():
-        seen: list[Seen] = []
-        for one in survey(source, processes):
-            seen.append(one)
-            watch("Reading", len(seen), len(source.files))
-        reader = functools.partial(_again, source.reader())
-        wrong = defects_of(seen, settings)
-        found = _copies(source, seen, wrong, reader)
-        items = _cut(verdicts(source, seen, found, wrong, settings), source, reader, settings)
-        if target is not None:
-            items = named(items, settings.size, (MANIFEST, PAGE, BEGUN))
-            files = {file.name: file for file in source.files}
-            written = [item for item in items if item.output is not None]
-            for number, item in enumerate(written, 1):
-                write_picture(item, reader, files[item.file], settings.size, target)
-                watch("Writing", number, len(written))
+    told = captions_beside(source, source.reader(), Path(captions) if captions is not None else None)
+    if folder is not None:
+        begin(folder, {"settings": settings.plain(), "source": source.fingerprint})
+    watch = functools.partial(watched, on_event, should_stop)
+    with quiet_decoding(), Workers(source, processes) as workers:
+        found, items = _judged(workers, settings, told, watch)
+        if folder is not None:
+            items = named(items, settings, (MANIFEST, PAGE, BEGUN))
+            _write(items, workers, settings, folder, watch)
     names = [file.name for file in source.files]
     grouped = tuple((names[group.kept], *(names[other] for other in group.others)) for group in found.groups)
     report = CurationReport(place, target, report_page, settings, tuple(items), grouped)
-    if report_page is not None:
+    if folder is not None:
+        _finish(report, source, folder, on_event, should_stop)
+    elif report_page is not None:
         write_page(report_page, report)
-    if target is not None:
-        atomic_write(target / MANIFEST, manifest_lines(report, source))
-        (target / BEGUN).unlink(missing_ok=True)
     return report
 
 
-def _watched(
-    on_event: Callable[[Progress], None], should_stop: Callable[[], bool], step: str, done: int, total: int
-) -> None:
-    on_event(Progress(step, done, total))
-    if should_stop():
-        raise Interrupted(f"Stopped: {step.lower()}, {done} of {total}.", "The same command goes on from here.")
+def _page_of(target: Path | None, packed: Format) -> Path | None:
+    """Where the report goes when nobody says: into the set, or beside a zip."""
+    if target is None:
+        return None
+    return target.with_suffix(".html") if packed == "zip" else target / PAGE
 
 
-def _again(reader: Reader, file: PictureFile) -> bytes:
-    """Read a file that was read before.
-
-    Raises:
-        DatasetError: it is gone, or the disk gives way.
-    """
-    try:
-        return reader(file)
-    except Exception as error:  # as in `see`
-        hint = "Leave the folder alone meanwhile; the same command goes on from here."
-        raise DatasetError(f"{file.name} cannot be read any more.", hint) from error
+def _folder_of(target: Path | None, packed: Format) -> Path | None:
+    """Where the pictures are written: what is packed in the end is first a hidden folder beside it."""
+    return target if target is None or packed == "folder" else target.with_name(f".{target.name}.curating")
 
 
 def _refuse_inside(src: Path, dst: Path) -> None:
@@ -146,150 +159,123 @@ def _refuse_inside(src: Path, dst: Path) -> None:
         raise UsageError(f"{dst} and {src} lie within one another.", "Write it somewhere else.")
 
 
-def _begin(folder: Path, source: Source, settings: CurateSettings) -> None:
-    """Make the folder of the set, or go on with one that was begun alike.
+def _refuse_finished(target: Path, packed: Format) -> None:
+    """Let no set be written over.
 
     Raises:
-        UsageError: something else is there.
-        StorageError: it cannot be made.
+        UsageError: there is one, or something else.
     """
-    begun = {"settings": settings.plain(), "source": source.fingerprint}
-    hint = "Choose a folder that is new or empty."
-    if folder.exists() and not folder.is_dir():
-        raise UsageError(f"{folder} is not a folder.", hint)
-    if folder.exists() and any(folder.iterdir()):
-        if (folder / MANIFEST).exists():
-            raise UsageError(f"{folder} holds a finished set.", hint)
-        try:
-            before = read_json(folder / BEGUN)
-        except (OSError, ValueError) as error:
-            raise UsageError(f"{folder} is not empty.", hint) from error
-        if before != json.loads(json.dumps(begun)):
-            raise UsageError(f"{folder} was begun with other settings or pictures.", hint)
-        for begun_folder in [folder, *folder.rglob("*/")]:
-            sweep(begun_folder)
-        return
-    atomic_write(folder / BEGUN, json.dumps(begun))
+    if packed == "zip" and target.exists():
+        raise UsageError(f"{target} exists.", "Choose another name.")
+    if packed == "webdataset" and target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise UsageError(f"{target} is not an empty folder.", "Choose a folder that is new or empty.")
+    if packed == "folder":
+        refuse_unfit(target)
 
 
-def _copies(source: Source, seen: list[Seen], wrong: Defects, reader: Reader) -> Copies:
-    """Which pictures are there more than once, and which are variants of others."""
-    ranks = [_rank(one, source.files[number], number in wrong) for number, one in enumerate(seen)]
-    usable = [number for number, one in enumerate(seen) if one.look is not None]
-    usable.sort(key=lambda number: ranks[number], reverse=True)  # of many alike, the best are compared with all others
+def _refuse_packed(page: Path | None, target: Path, packed: Format) -> None:
+    """Let no report be asked for in a set where it cannot lie.
 
-    @functools.lru_cache(maxsize=4096)
-    def pixels(number: int) -> str:
-        return pixel_digest(reader(source.files[number]))
-
-    twins = _twins(seen, usable, pixels)
-    doubled = {twin for others in twins.values() for twin in others}
-    usable = [number for number in usable if number not in doubled]
-    confirmed = _confirmed(source, seen, usable, reader)
-    found = _with_twins(groups(len(seen), confirmed, lambda number: ranks[number]), twins)
-    exact = {
-        (group.kept, other)
-        for group in found
-        for other in group.others
-        if seen[group.kept].sha256 == seen[other].sha256
-        or (seen[group.kept].size == seen[other].size and pixels(group.kept) == pixels(other))
-    }
-    variants = _variants(confirmed, found, ranks)
-    return Copies(tuple(found), frozenset(exact), tuple(variants))
-
-
-def _confirmed(source: Source, seen: list[Seen], usable: list[int], reader: Reader) -> list[Pair]:
-    """Copies and variants among `usable`, which has the best first.
-
-    Whole files are compared, and scans without their paper with pictures that have none: two sheets cut to the drawing
-    in their middle are too easily alike.
+    Raises:
+        UsageError: it is.
     """
-
-    @functools.lru_cache(maxsize=256)
-    def whole(place: int) -> NDArray[np.uint8]:
-        return small_picture(reader(source.files[usable[place]]))
-
-    looks = [look for number in usable if (look := seen[number].look) is not None]
-    confirmed = confirm(near_pairs(looks), whole)
-    cut = [seen[number].inner is not None for number in usable]
-    inner = near_pairs([seen[number].inner or look for number, look in zip(usable, looks, strict=True)])
-    known = {(pair.first, pair.second) for pair in confirmed}
-    scanned = [pair for pair in inner if cut[pair.first] != cut[pair.second] and (pair.first, pair.second) not in known]
-    scans = confirm(scanned, lambda place: inside(whole(place), seen[usable[place]].found))
-    confirmed += [pair for pair in scans if pair.score >= OF_A_SCAN]
-    return [replace(pair, first=usable[pair.first], second=usable[pair.second]) for pair in confirmed]
+    inside = page is not None and target in page.parents and packed != "folder" and page != _page_of(target, packed)
+    if page == target or inside:
+        raise UsageError(f"There can be no report at {page}.", f"Write it somewhere else than to {target}.")
 
 
-def _variants(pairs: list[Pair], found: list[Group], ranks: list[Rank]) -> list[Variant]:
-    """Variants among pictures that are no copies, the best first.
-
-    So none is dropped as a variant of one that is itself dropped. Of two the better one is that with more copies: a
-    mirrored picture was made of it, and not of its mirror image.
-    """
-    lead = {other: group.kept for group in found for other in group.others}
-    copies = {group.kept: len(group.others) for group in found}
-
-    def worth(number: int) -> tuple[int, Rank]:
-        return copies.get(number, 0), ranks[number]
-
-    variants: dict[tuple[int, int], Variant] = {}
-    for pair in pairs:
-        first, second = (lead.get(number, number) for number in (pair.first, pair.second))
-        if pair.kind == "variant" and first != second:
-            better, other = sorted((first, second), key=worth, reverse=True)
-            variants.setdefault((better, other), Variant(better, other, pair.how))
-    return sorted(variants.values(), key=lambda variant: worth(variant.better), reverse=True)
+def _judged(workers: Workers, settings: CurateSettings, told: Captions, watch: Watch) -> tuple[Copies, list[Item]]:
+    """What was found out about copies, and what becomes of every file; nothing is written."""
+    source = workers.source
+    seen: list[Seen] = []
+    for one in survey(workers, settings, Album()):
+        seen.append(one)
+        watch("Reading", len(seen), len(source.files))
+    wrong = defects_of(seen, settings)
+    found = Copies()
+    if (settings.copies, settings.variants) != ("off", "off"):
+        found = relatives(seen, wrong, workers, functools.partial(watch, "Comparing"))
+    items = verdicts(source, seen, found, wrong, _unlike(seen, found, settings, watch), told, settings)
+    items = _cut(items, workers, settings, watch)
+    return found, [replace(item, parts=parted(item)) for item in items]
 
 
-def _twins(seen: list[Seen], usable: list[int], pixels: Callable[[int], str]) -> dict[int, list[int]]:
-    """For each picture those that are the same file, or are flat, which gives no hash, and have its very pixels."""
-    first: dict[object, int] = {}
-    twins: dict[int, list[int]] = {}
-    for number in usable:
-        one = seen[number]
-        flat = one.look is not None and one.look.flat
-        before = first.setdefault((one.size, pixels(number)) if flat else one.sha256, number)
-        if before != number:
-            twins.setdefault(before, []).append(number)
-    return twins
+def _unlike(seen: Sequence[Seen], found: Copies, settings: CurateSettings, watch: Watch) -> dict[int, str]:
+    """Why pictures are unlike the rest, by number. Copies are left out: each would be near to another."""
+    copied = {other for group in found.groups for other in group.others}
+    usable = [number for number, one in enumerate(seen) if len(one.thumbnail) and number not in copied]
+    if settings.outliers == "off" or len(usable) < LEAST:
+        return {}
+
+    def pictures() -> Iterator[NDArray[np.uint8]]:
+        for done, number in enumerate(usable):
+            watch("Looking", done, len(usable))
+            one = seen[number]
+            yield inside(one.picture, one.found if settings.scans else None)
+
+    return {usable[place]: reason(score) for place, score in far_out(embed(pictures()))}
 
 
-def _with_twins(found: list[Group], twins: dict[int, list[int]]) -> list[Group]:
-    """Groups in which every picture has its twins beside it."""
-    known = {number for group in found for number in (group.kept, *group.others)}
-    found = found + [Group(number, (), ()) for number in twins if number not in known]
-    wider = []
-    for group in found:
-        others = [*group.others, *(twin for one in (group.kept, *group.others) for twin in twins.get(one, []))]
-        wider.append(replace(group, others=tuple(sorted(others))))
-    return sorted(wider, key=lambda group: group.kept)
-
-
-_SCANNED = 0.8
-"""What a scan's pixels count beside those of another copy: it has been through one more camera."""
-
-
-def _rank(one: Seen, file: PictureFile, wrong: bool) -> Rank:
-    """Larger is better: sound, more pixels of the picture, a plain file of full colours, more bytes; a shorter name."""
-    pixels = float(one.size[0] * one.size[1])
-    if one.found is not None:
-        left, top, right, bottom = one.found.box
-        share = (right - left) * (bottom - top)
-        # A thin border is found on one copy and not on the next; only what is clearly a scan counts less.
-        pixels *= share * _SCANNED if share < 0.9 else 1.0
-    return not wrong, round(pixels), bool(one.plain), file.bytes, -len(PurePosixPath(file.name).name)
-
-
-def _cut(items: list[Item], source: Source, reader: Reader, settings: CurateSettings) -> list[Item]:
+def _cut(items: list[Item], workers: Workers, settings: CurateSettings, watch: Watch) -> list[Item]:
     """Items with the place of the picture in each scan, to the pixel."""
-    if not settings.scans:
-        return items
-    files = {file.name: file for file in source.files}
+    files = {file.name: file for file in workers.source.files}
+    scanned = [
+        (number, files[item.file], item.seen.found)
+        for number, item in enumerate(items)
+        if settings.scans and item.status in IN_A_SET and item.seen is not None and item.seen.found is not None
+    ]
+    found = list(items)
+    places = workers.each(sharpened, [(file, place) for _, file, place in scanned])
+    for done, ((number, _, _), place) in enumerate(zip(scanned, places, strict=True), 1):
+        found[number] = replace(items[number], crop=place.box, tilt=place.tilt)
+        watch("Cutting", done, len(scanned))
+    return found
 
-    def cut(item: Item) -> Item:
-        if item.status not in ("kept", "reported") or item.seen is None or item.seen.found is None:
-            return item
-        place = sharpened(reader(files[item.file]), item.seen.found)
-        return replace(item, crop=place.box, tilt=place.tilt)
 
-    return [cut(item) for item in items]
+def _write(items: Sequence[Item], workers: Workers, settings: CurateSettings, folder: Path, watch: Watch) -> None:
+    """Write all pictures of the set."""
+    files = {file.name: file for file in workers.source.files}
+    jobs = [
+        Job(files[item.file], item.seen.size, item.tilt, item.parts, is_handed_on(item, settings))
+        for item in items
+        if item.parts and item.seen is not None
+    ]
+    work = functools.partial(write_pictures, settings=settings, folder=folder)
+    for done, _ in enumerate(workers.each(work, jobs), 1):
+        watch("Writing", done, len(jobs))
+
+
+def _finish(
+    report: CurationReport,
+    source: Source,
+    folder: Path,
+    on_event: Callable[[Progress], None],
+    should_stop: Callable[[], bool],
+) -> None:
+    """Write the report and the manifest, and pack what is to be packed."""
+    assert report.folder is not None
+    assert report.page is not None  # a set has one
+    packed = report.folder != folder
+    write_page(folder / PAGE if packed else report.page, report)
+    if not packed:
+        finish(folder, manifest_lines(report, source))
+        return
+    atomic_write(folder / MANIFEST, manifest_lines(report, source))
+    if report.settings.format == "zip":
+        names = [part.output for item in report.items for part in item.parts]
+        pack_zip(folder, report.folder, [*names, MANIFEST, PAGE], on_event=on_event, should_stop=should_stop)
+    else:
+        pack_shards(folder, report.folder, _samples(report, source), on_event=on_event, should_stop=should_stop)
+    if report.page != report.folder / PAGE:  # only now: one that exists is not written over when the same is run again
+        atomic_write(report.page, (folder / PAGE).read_bytes())
+    with naming_the_path(folder):
+        shutil.rmtree(folder)
+
+
+def _samples(report: CurationReport, source: Source) -> list[Sample]:
+    """The pictures of the set, each with what is known of it."""
+    return [
+        Sample(part.output, item.label, item.caption or None, item.split, str(entry["sha256"]), entry)
+        for item, entry in zip(report.items, entries(report, source), strict=True)
+        for part in item.parts
+    ]

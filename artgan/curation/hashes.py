@@ -28,12 +28,12 @@ WINDOWS = tuple(itertools.product(SPANS, SPANS))
 _BATCH = 1 << 21  # candidates that are compared at once
 
 
-def hashes(grey: Floats) -> NDArray[np.uint64]:
+def hashes(grey: NDArray[np.uint8]) -> NDArray[np.uint64]:
     """Hashes (N, windows) of grey thumbnails (N, SIDE, SIDE), in the order of WINDOWS; the first bit is 0."""
     basis, found = _basis(), []
     count, frequencies = len(SPANS), FREQUENCIES
     for some in np.split(grey, range(256, len(grey), 256)):
-        waves = (basis @ some @ basis.T).reshape(-1, count, frequencies, count, frequencies)
+        waves = (basis @ some.astype(np.float32) @ basis.T).reshape(-1, count, frequencies, count, frequencies)
         bits = waves.transpose(0, 1, 3, 2, 4).reshape(-1, frequencies * frequencies) > 0
         bits[:, 0] = False
         found.append(np.packbits(bits, 1).view(">u8").astype(np.uint64).reshape(len(some), len(WINDOWS)))

@@ -1,4 +1,4 @@
-"""What is remembered of one picture to find its copies: a tiny grey thumbnail and its colours.
+"""What is remembered of one picture to find its copies: a tiny grey thumbnail.
 
 The hashes by which copies are looked for follow from these, see `artgan.curation.hashes`.
 """
@@ -6,6 +6,7 @@ The hashes by which copies are looked for follow from these, see `artgan.curatio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +14,6 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float32]
 SIDE = 32
 """Cells across and down the grey thumbnail, whatever the shape of the picture."""
-COLOURS = 16
-"""Cells across and down the thumbnail of colours."""
 FLAT = 3.0
 """Standard deviation of the grey thumbnail, in levels of 255, below which a picture is of nearly one colour."""
 FORMS = (
@@ -22,48 +21,29 @@ FORMS = (
     *("turned 90 and mirrored", "turned 90", "turned 270", "turned 270 and mirrored"),
 )
 """What the eight forms of `turned` are, seen from the picture that they were made of; turned clockwise."""
-_CHROMA = 250.0  # steps of a stored colour in 1 of OKLab: 0.5 is beyond any colour of sRGB
 _BAR_RANGE, _BAR_DRIFT = 10, 6  # levels of 255 that the noise of a JPEG may add to a bar, within a line and between
 _WEIGHTS = np.array([0.299, 0.587, 0.114], np.float32)
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What is remembered of one picture: about 1.7 kB, whatever its size. Bars of one colour are not part of it.
+    """What is remembered of one picture: about 1 kB, whatever its size. Bars of one colour are not part of it.
 
     Attributes:
         grey: SIDE x SIDE levels 0 to 255, one byte a cell.
-        colours: a and b of OKLab, COLOURS x COLOURS each, as signed bytes.
-        brightness: mean level, 0 to 255.
-        contrast: standard deviation of the levels of `grey`.
-        aspect: width by height.
+        flat: whether it is of nearly one colour, so that its hash would be that of noise: no copies of it are looked
+            for. Those that are equal pixel for pixel are found without a hash.
     """
 
     grey: bytes
-    colours: bytes
-    brightness: float
-    contrast: float
-    aspect: float
-
-    @property
-    def flat(self) -> bool:
-        """Whether it is of nearly one colour, so that its hash would be that of noise: no copies of it are looked for.
-
-        Those that are equal pixel for pixel are found without a hash.
-        """
-        return self.contrast < FLAT
+    flat: bool
 
 
 def look_at(pixels: NDArray[np.uint8]) -> Look:
     """What is remembered of an upright sRGB picture (H, W, 3); about 256 px on the longest side are enough."""
     inside = without_bars(pixels)
-    cells = shrink(inside, SIDE)
-    grey = (cells @ _WEIGHTS).round().clip(0, 255).astype(np.uint8)
-    fold = SIDE // COLOURS
-    coarse = cells.reshape(COLOURS, fold, COLOURS, fold, 3).mean((1, 3))
-    colours = (chroma(coarse) * _CHROMA).round().clip(-127, 127).astype(np.int8)
-    height, width = inside.shape[:2]
-    return Look(grey.tobytes(), colours.tobytes(), float(grey.mean()), float(grey.std()), width / height)
+    grey = (shrink(inside, SIDE) @ _WEIGHTS).round().clip(0, 255).astype(np.uint8)
+    return Look(grey.tobytes(), bool(grey.std() < FLAT))
 
 
 def without_bars(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -103,19 +83,12 @@ def averages(length: int, parts: int, start: float = 0.0, end: float = 1.0) -> F
     return weights
 
 
-def grey_cells(looks: Sequence[Look]) -> Floats:
-    """The grey thumbnails (N, SIDE, SIDE), 0 to 255."""
-    raw = np.frombuffer(b"".join(look.grey for look in looks), np.uint8)
-    return raw.reshape(-1, SIDE, SIDE).astype(np.float32)
+def grey_cells(looks: Sequence[Look]) -> NDArray[np.uint8]:
+    """The grey thumbnails (N, SIDE, SIDE)."""
+    return np.frombuffer(b"".join(look.grey for look in looks), np.uint8).reshape(-1, SIDE, SIDE)
 
 
-def colour_cells(looks: Sequence[Look]) -> Floats:
-    """The thumbnails of colours (N, 2, COLOURS, COLOURS): a and b of OKLab."""
-    raw = np.frombuffer(b"".join(look.colours for look in looks), np.int8)
-    return raw.reshape(-1, 2, COLOURS, COLOURS).astype(np.float32) / _CHROMA
-
-
-def turned(cells: Floats, form: int) -> Floats:
+def turned(cells: NDArray[Any], form: int) -> NDArray[Any]:
     """One of the eight forms of pictures (..., H, W): transposed (4), then mirrored (1) and upside down (2)."""
     if form & 4:
         cells = cells.swapaxes(-1, -2)

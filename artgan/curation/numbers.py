@@ -16,7 +16,6 @@ from artgan.curation.verdicts import Item
 
 COLORS = 12
 _LOOKED_AT = 300  # pictures that the palette is made of
-IN_A_SET = ("kept", "reported")
 _SIDES = (1, 64, 96, *(side << k for k in range(10) for side in (128, 192)))
 _SHAPES = {
     0.5: ("over twice as tall as wide", 0.4),
@@ -92,7 +91,7 @@ def _bars(names: Sequence[str], places: Sequence[int]) -> list[Bar]:
 
 def palette(items: Iterable[Item]) -> list[Color]:
     """The colours that the pictures are made of, light ones first: k-means on their thumbnails, each counting alike."""
-    shown = [item for item in items if item.seen is not None and item.seen.thumbnail]
+    shown = [item for item in items if item.seen is not None and len(item.seen.thumbnail)]
     if not shown:
         return []
     pixels = np.concatenate([_cells(shown[place]) for place in spread(len(shown), min(len(shown), _LOOKED_AT))])
@@ -119,7 +118,7 @@ def palette(items: Iterable[Item]) -> list[Color]:
 def _cells(item: Item) -> np.ndarray[tuple[int, int], np.dtype[np.int64]]:
     """A few hundred colours (N, 3) of a picture, without the paper around it."""
     assert item.seen is not None
-    with Image.open(io.BytesIO(item.seen.thumbnail)) as opened:
+    with Image.open(io.BytesIO(bytes(item.seen.thumbnail))) as opened:
         width, height = opened.size
         box = (0.0, 0.0, float(width), float(height))
         if item.crop is not None:

@@ -18,10 +18,11 @@ from pathlib import Path
 from jinja2 import Template
 
 import artgan
-from artgan.curation.numbers import IN_A_SET, Bar, crops_for, palette, place_of, shape_bars, side_bars, size_of, spread
+from artgan.curation.numbers import Bar, crops_for, palette, place_of, shape_bars, side_bars, size_of, spread
+from artgan.curation.outliers import UNLIKE
 from artgan.curation.report import CurationReport
-from artgan.curation.settings import CurateSettings
-from artgan.curation.verdicts import Item
+from artgan.curation.settings import CurateSettings, size_in_words
+from artgan.curation.verdicts import IN_A_SET, Item, Place
 from artgan.engine.pages import LONGEST, short, template
 from artgan.engine.storage import atomic_write
 
@@ -49,7 +50,9 @@ class Tile:
     def uri(self) -> str:
         """Its thumbnail, or nothing."""
         seen = self.item.seen
-        return f"data:image/jpeg;base64,{base64.b64encode(seen.thumbnail).decode()}" if seen and seen.thumbnail else ""
+        if seen is None or not len(seen.thumbnail):
+            return ""
+        return f"data:image/jpeg;base64,{base64.b64encode(bytes(seen.thumbnail)).decode()}"
 
     @property
     def size(self) -> str:
@@ -63,12 +66,16 @@ class Tile:
         return f"{width:,} × {height:,} px, {weight(seen.quality.bits_per_pixel * width * height / 8)}"
 
     @property
-    def cut(self) -> str:
+    def places(self) -> list[Place]:
+        """Where what is cut out of it lies; none when all of it is taken."""
+        places = dict.fromkeys(part.crop for part in self.item.parts if part.crop is not None)
+        return [*places] or ([self.item.crop] if self.item.crop is not None else [])
+
+    def corners(self, place: Place) -> str:
         """The corners of what is cut out, in pixels of the source as it lies, for a path of SVG."""
-        seen, crop = self.item.seen, self.item.crop
-        if seen is None or crop is None:
+        if self.item.seen is None:
             return ""
-        (width, height), (left, top, right, bottom) = seen.size, crop
+        (width, height), (left, top, right, bottom) = self.item.seen.size, place
         # The box holds after turning counter-clockwise, so on the source it lies turned clockwise; y is downward.
         cos, sin = math.cos(math.radians(self.item.tilt)), math.sin(math.radians(self.item.tilt))
         corners = (
@@ -145,6 +152,9 @@ def write_page(path: Path, report: CurationReport) -> None:
         shapes=shape_bars([width / height for width, height in sizes]),
         upright=statistics.median([width / height for width, height in sizes]) if sizes else 1.0,
         palette=palette(in_set),
+        splits=sorted(Counter(item.split for item in in_set if item.split is not None).items(), reverse=True),
+        captioned=sum(bool(item.caption) for item in in_set),
+        size=size_in_words(report.settings.size) if report.settings.size is not None else "",
         classes=[Bar(name, count, 100 * count / classes[0][1]) for name, count in classes[:MOST_CLASSES]],
         unlisted=classes[MOST_CLASSES:],
         rarest=classes[-1][1] if classes else 0,
@@ -198,14 +208,16 @@ def _families(report: CurationReport) -> dict[str, list[Family]]:
 
     def lone(status: str) -> list[Family]:
         chosen = sorted((item for item in alone if item.status == status), key=lambda item: (item.reason, item.file))
-        return [Family((Tile(item, item.reason),)) for item in chosen]
+        return [Family((Tile(item, _without_border(item)),)) for item in chosen]
 
-    kept = [item for item in alone if item.status == "kept" and item.crop is None and item.file not in heads]
+    kept = [item for item in alone if item.status == "kept" and not _is_cut(item) and item.file not in heads]
+    reported = lone("reported")
     return {
         "copies": [_family(*group) for group in groups],
         "variants": [_family(items[head], *others) for head, others in likes.items()],
-        "cuts": [Family((Tile(item, _border(item)),)) for item in report.items if item.crop is not None],
-        "reported": lone("reported"),
+        "cuts": [Family((Tile(item, _border(item)),)) for item in report.items if _is_cut(item)],
+        "outliers": [family for family in reversed(reported) if _is_unlike(family.tiles[0].item)],  # the farthest first
+        "reported": [family for family in reported if not _is_unlike(family.tiles[0].item)],
         "dropped": lone("dropped"),
         "failed": lone("failed"),
         "ignored": lone("ignored"),
@@ -234,6 +246,14 @@ def _root(file: str, better: Mapping[str, str | None], copied: Mapping[str, str]
         if after in copied:
             break
     return passed[-1]
+
+
+def _is_cut(item: Item) -> bool:
+    return item.crop is not None or any(part.crop is not None for part in item.parts)
+
+
+def _is_unlike(item: Item) -> bool:
+    return UNLIKE in item.reason
 
 
 def _border(item: Item) -> str:
@@ -265,9 +285,14 @@ def evenly(weights: Sequence[int], room: int) -> list[int]:
 
 
 def training_command(report: CurationReport, crops: int) -> str:
-    """The command that trains on the set."""
+    """The command that trains on the set; nothing for shards, which are for other programs."""
+    if report.folder is None or report.settings.format == "webdataset":
+        return ""
     labels = " --no-labels" if report.settings.labels == "none" else ""
-    return f"artgan train {_argument(report.folder)}{f' --crops {crops}' if crops else ''}{labels} --minutes 10"
+    if report.settings.split is not None and report.settings.format == "zip":
+        return ""  # of a zip all is trained on
+    place = report.folder / "train" if report.settings.split is not None else report.folder
+    return f"artgan train {_argument(place)}{f' --crops {crops}' if crops else ''}{labels} --minutes 10"
 
 
 def curate_command(report: CurationReport) -> str:
@@ -279,7 +304,8 @@ def curate_command(report: CurationReport) -> str:
         value, flag = getattr(report.settings, field.name), field.name.replace("_", "-")
         if value != field.default:
             plain = value is False or (field.name == "labels" and value == "none")
-            words.append(f"--no-{flag}" if plain else f"--{flag} {shlex.quote(str(value))}")
+            text = size_in_words(value) if field.name == "size" else str(value)
+            words.append(f"--no-{flag}" if plain else f"--{flag} {shlex.quote(text)}")
     return " ".join(words)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from artgan.curation.settings import CurateSettings
-from artgan.curation.verdicts import Item
+from artgan.curation.verdicts import Item, Part, Place
 from artgan.data.sources import Source
 from artgan.engine.storage import spelt
 
@@ -58,12 +58,17 @@ class CurationReport:
 
 def manifest_lines(report: CurationReport, source: Source) -> Iterator[str]:
     """One JSON line per file of the source."""
+    for entry in entries(report, source):
+        yield json.dumps(entry, ensure_ascii=False) + "\n"
+
+
+def entries(report: CurationReport, source: Source) -> Iterator[dict[str, Any]]:
+    """What the manifest says of each file, in the order of the report's items."""
     sizes = {file.name: file.bytes for file in source.files}
     for item in report.items:
         size, date = _size_and_date(source.path / item.file) if source.path.is_dir() else (None, None)
         entry = {**_entry(item), "bytes": sizes.get(item.file, size), "date": date}
-        spelled = {key: spelt(value) if isinstance(value, str) else value for key, value in entry.items()}
-        yield json.dumps(spelled, ensure_ascii=False) + "\n"
+        yield {key: spelt(value) if isinstance(value, str) else value for key, value in entry.items()}
 
 
 def _entry(item: Item) -> dict[str, Any]:
@@ -74,13 +79,24 @@ def _entry(item: Item) -> dict[str, Any]:
         "reason": item.reason,
         "duplicate_of": item.duplicate_of,
         "class": item.label,
-        "crop": list(item.crop) if item.crop is not None else None,
+        "crop": _place(item.parts[0].crop if len(item.parts) == 1 else item.crop),
         "tilt": item.tilt,
+        "split": item.split,
+        "caption": item.caption or None,
         "output": item.output,
+        "outputs": [_part(part) for part in item.parts] if len(item.parts) > 1 else None,
         "sha256": (item.seen.sha256 if item.seen is not None else "") or None,
         "width": width or None,
         "height": height or None,
     }
+
+
+def _part(part: Part) -> dict[str, Any]:
+    return {"output": part.output or None, "crop": _place(part.crop), "frame": part.frame}
+
+
+def _place(place: Place | None) -> list[int] | None:
+    return list(place) if place is not None else None
 
 
 def _size_and_date(path: Path) -> tuple[int | None, str | None]:

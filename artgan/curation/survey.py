@@ -1,40 +1,37 @@
 """Every file of a source, read once: what it is, what it looks like, and why it cannot be used."""
 
-import contextlib
+import functools
 import hashlib
 import io
-import multiprocessing
-import os
-import signal
-import sys
-import threading
-from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
-from types import ModuleType
-from typing import Literal
+from collections.abc import Iterator, Sized
+from dataclasses import dataclass, replace
+from typing import Literal, NamedTuple, Protocol, SupportsBytes
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps
 
+from artgan.curation.album import Album
 from artgan.curation.borders import Found, find_picture
+from artgan.curation.captions import embedded_caption
+from artgan.curation.framing import Box, frames
 from artgan.curation.looks import Look, look_at
 from artgan.curation.quality import Quality, quality
-from artgan.data.sources import PictureFile, Source
-from artgan.engine.images import open_picture, quiet_decoding, stderr_shut, to_mode
-from artgan.errors import DatasetError, StorageError
+from artgan.curation.settings import CurateSettings
+from artgan.curation.workers import Reader, Workers
+from artgan.data.sources import PictureFile
+from artgan.engine.images import frame_count, open_picture, to_mode
+from artgan.errors import DatasetError
 
 SEEN_AT = 320
 """Pixels of the longest side at which pictures are looked at; a JPEG is decoded at an eighth, a quarter or a half."""
 _THUMBNAIL = 160
-_FEW = 24  # files; starting processes takes longer than reading so many
-_AT_ONCE = 8
 Suffix = Literal["", ".jpg", ".png"]
 _SUFFIXES: dict[str, Suffix] = {"JPEG": ".jpg", "PNG": ".png"}
 
-Reader = Callable[[PictureFile], bytes]
+
+class Stored(SupportsBytes, Sized, Protocol):
+    """Bytes, or what stands for them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +47,9 @@ class Seen:
         look, quality, found: what copies, defects and borders are found by; a scan is looked at without its paper, so
             that it is known as a copy of what was scanned.
         thumbnail: a JPEG of 160 px at most, for the report.
+        caption: what the file itself says that it shows.
+        frames: how many pictures are taken from it.
+        boxes: what is cut from each, as shares of its sides, inside the paper; none when all of it is taken.
     """
 
     sha256: str
@@ -60,92 +60,62 @@ class Seen:
     quality: Quality | None = None
     found: Found | None = None
     inner: Look | None = None
-    thumbnail: bytes = b""
+    thumbnail: Stored = b""
+    caption: str = ""
+    frames: int = 1
+    boxes: tuple[Box, ...] = ()
+
+    @property
+    def picture(self) -> NDArray[np.uint8]:
+        """The thumbnail as (H, W, 3)."""
+        with Image.open(io.BytesIO(bytes(self.thumbnail))) as opened:
+            return np.asarray(opened.convert("RGB"))
 
 
-def survey(source: Source, processes: int | None = None) -> Iterator[Seen]:
-    """Read all files of a source, in order, in several processes.
-
-    A file is decoded once. Nothing here needs torch, so that the processes start quickly.
+def survey(workers: Workers, settings: CurateSettings, album: Album) -> Iterator[Seen]:
+    """Read all files of a source, in order; thumbnails go into the album.
 
     Raises:
-        StorageError: one of the processes was killed.
+        StorageError: one of the processes was killed, or the disk is full.
     """
-    count = processes or os.cpu_count() or 1
-    if len(source.files) < _FEW or count == 1:
-        reader = source.reader()
-        for file in source.files:
-            yield see(file, reader)
-        return
-    # spawn: a fork of a process in which torch has threads may stand still for ever.
-    with ProcessPoolExecutor(
-        count, multiprocessing.get_context("spawn"), initializer=_open, initargs=(source,)
-    ) as pool:
-        try:
-            with _starting_processes():
-                found = pool.map(_see_here, source.files, chunksize=_AT_ONCE)
-            yield from found
-        except BrokenProcessPool as error:
-            raise StorageError(
-                "A process that read pictures was killed, or had not enough memory.",
-                "Close other programs, or read with one process: --processes 1.",
-            ) from error
+    for one in workers.each(functools.partial(see, settings=settings), workers.source.files):
+        yield replace(one, thumbnail=album.add(bytes(one.thumbnail))) if len(one.thumbnail) else one
 
 
-@contextlib.contextmanager
-def _starting_processes() -> Iterator[None]:
-    """Start processes that do not hear Ctrl-C, which is ours to answer, and do not run the user's script once more."""
-    main = sys.modules["__main__"]
-    sys.modules["__main__"] = ModuleType("__main__")
-    heard = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT]) if os.name == "posix" else None
-    try:
-        yield
-    finally:
-        sys.modules["__main__"] = main
-        if heard is not None:
-            signal.pthread_sigmask(signal.SIG_SETMASK, heard)
-
-
-_reader: Reader | None = None
-
-
-def _open(source: Source) -> None:
-    global _reader  # noqa: PLW0603 - one process reads one source
-    if os.name != "posix":
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    _reader = source.reader()
-
-
-def _end_with_parent() -> None:
-    """A process whose parent was killed would wait for work for ever."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
-
-
-def _see_here(file: PictureFile) -> Seen:
-    assert _reader is not None
-    with quiet_decoding(), stderr_shut():
-        return see(file, _reader)
-
-
-def see(file: PictureFile, reader: Reader) -> Seen:
-    """Read one file; whatever is wrong with it becomes the reason."""
+def see(file: PictureFile, reader: Reader, settings: CurateSettings) -> Seen:
+    """Read one file, and decode it once; whatever is wrong with it becomes the reason."""
     try:
         data = reader(file)
     except Exception as error:  # a disk, or a zip, that gives way: this file's reason, and no harm to the others
         return Seen("", f"cannot be read: {' '.join(str(error).split())[:120] or type(error).__name__}")
     digest = hashlib.sha256(data).hexdigest()
     try:
-        pixels, size, plain = _small(data)
+        pixels, size, plain, caption, count = _opened(data, settings.ground)
     except DatasetError as error:
         return Seen(digest, error.message)
     found = find_picture(pixels)
-    inner = look_at(inside(pixels, found)) if found is not None else None
-    measured = quality(pixels, size, len(data))
-    return Seen(digest, "", size, plain, look_at(pixels), measured, found, inner, _thumbnail(pixels))
+    cut = inside(pixels, found)
+    return Seen(
+        digest,
+        size=size,
+        plain=plain,
+        look=look_at(pixels),
+        quality=quality(pixels, size, len(data)),
+        found=found,
+        inner=look_at(cut) if found is not None else None,
+        thumbnail=_thumbnail(pixels),
+        caption=caption,
+        frames=min(count, settings.frames),
+        boxes=_boxes(cut if settings.scans else pixels, min(size) / min(pixels.shape[:2]), settings),
+    )
+
+
+def _boxes(pixels: NDArray[np.uint8], scale: float, settings: CurateSettings) -> tuple[Box, ...]:
+    """What is cut from a picture that is `scale` times as large as `pixels`."""
+    if settings.crop == "keep":
+        return ()
+    least = min(settings.size) / (scale * min(pixels.shape[:2])) if settings.size is not None else 0.0
+    return frames(pixels, settings.shape, settings.crop, settings.multi_crop, min(least, 1.0))
 
 
 def inside(pixels: NDArray[np.uint8], found: Found | None) -> NDArray[np.uint8]:
@@ -162,33 +132,44 @@ def inside(pixels: NDArray[np.uint8], found: Found | None) -> NDArray[np.uint8]:
     ]
 
 
-def _small(data: bytes) -> tuple[NDArray[np.uint8], tuple[int, int], Suffix]:
-    """A picture at SEEN_AT, the size of the whole, and the suffix of its file if that is a plain one."""
+class _Opened(NamedTuple):
+    """A picture at SEEN_AT, the size of the whole, the suffix of a plain file, its caption, and how many frames."""
+
+    pixels: NDArray[np.uint8]
+    size: tuple[int, int]
+    plain: Suffix
+    caption: str
+    frames: int
+
+
+def _opened(data: bytes, ground: tuple[int, int, int]) -> _Opened:
     with open_picture(data) as opened:
         width, height = opened.size
         turn = opened.getexif().get(ExifTags.Base.Orientation, 1)
+        count = frame_count(opened)
         plain = opened.mode in ("RGB", "L") and turn == 1 and not opened.has_transparency_data
-        plain = plain and "icc_profile" not in opened.info
+        plain = plain and "icc_profile" not in opened.info and count == 1
         suffix: Suffix = _SUFFIXES.get(opened.format or "", "") if plain else ""
+        caption = embedded_caption(opened)
         factor = SEEN_AT / max(width, height)
         if factor < 1:
             opened.draft(None, (round(width * factor), round(height * factor)))
         opened.load()
-        picture = to_mode(ImageOps.exif_transpose(opened), "rgb")
+        picture = to_mode(ImageOps.exif_transpose(opened), "rgb", ground)
     size = (height, width) if turn in (5, 6, 7, 8) else (width, height)
     if factor < 1:
         small = (max(1, round(size[0] * factor)), max(1, round(size[1] * factor)))
         picture = picture.resize(small, Image.Resampling.BOX, reducing_gap=2)
-    return np.asarray(picture), size, suffix
+    return _Opened(np.asarray(picture), size, suffix, caption, count)
 
 
-def small_picture(data: bytes) -> NDArray[np.uint8]:
-    """A file's picture (H, W, 3) at SEEN_AT, upright, sRGB.
+def small_picture(data: bytes, ground: tuple[int, int, int] = (255, 255, 255)) -> NDArray[np.uint8]:
+    """A file's picture (H, W, 3) at SEEN_AT, upright, sRGB, on `ground`.
 
     Raises:
         DatasetError: it cannot be decoded.
     """
-    return _small(data)[0]
+    return _opened(data, ground).pixels
 
 
 def _thumbnail(pixels: NDArray[np.uint8]) -> bytes:

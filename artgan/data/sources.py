@@ -23,6 +23,7 @@ MAX_TABLE_BYTES = 1 << 26
 _ZIP_HEADER_BYTES = 30
 BESIDE = "not a picture, by its name"
 """The reason of files that lie beside pictures and were never meant to be any."""
+HIDDEN = "hidden"
 # Anything else unknown is tried and named if it fails.
 _BESIDE = {".txt", ".md", ".csv", ".tsv", ".json", ".jsonl", ".html", ".xml", ".db", ".ini", ".toml", ".yaml", ".yml"}
 _BESIDE |= {".xmp", ".aae", ".py", ".pdf", ".doc", ".docx", ".zip", ".mp4", ".mov", ".mp3", ".wav", ".lnk", ".log"}
@@ -47,7 +48,8 @@ class Source:
         files: pictures to be, sorted by name.
         classes: sorted class names; empty when there are no labels.
         passed_over: files that say why they are not among `files`, as (name, reason).
-        beside: names of files that were never meant to be pictures; hidden ones are not counted.
+        beside: names of files that were never meant to be pictures.
+        hidden: names of files, and of whole folders, that systems and programs hide from people.
     """
 
     path: Path
@@ -55,6 +57,7 @@ class Source:
     classes: tuple[str, ...]
     passed_over: tuple[tuple[str, str], ...]
     beside: tuple[str, ...]
+    hidden: tuple[str, ...] = ()
 
     @property
     def fingerprint(self) -> str:
@@ -94,7 +97,7 @@ def scan(path: Path, labels: str = "auto", memo: Path | None = None) -> Source:
     else:
         raise DatasetError(f"{path} does not exist.", "Check the path; quote it when it holds spaces.")
     names = {file.name: file for file in found if not file.reason}
-    passed_over = [(file.name, file.reason) for file in found if file.reason not in ("", BESIDE)]
+    passed_over = [(file.name, file.reason) for file in found if file.reason not in ("", BESIDE, HIDDEN)]
     table = (
         {} if labels == "none" else class_folders(names) if labels == "auto" else _table_for(Path(labels), path, names)
     )
@@ -103,7 +106,8 @@ def scan(path: Path, labels: str = "auto", memo: Path | None = None) -> Source:
         names = {name: file for name, file in names.items() if name in table}
     files = tuple(PictureFile(name, table.get(name), names[name].digest, names[name].bytes) for name in sorted(names))
     classes = tuple(sorted({table[name] for name in names if table}))
-    return Source(path, files, classes, tuple(passed_over), tuple(file.name for file in found if file.reason == BESIDE))
+    beside, hidden = (tuple(file.name for file in found if file.reason == reason) for reason in (BESIDE, HIDDEN))
+    return Source(path, files, classes, tuple(passed_over), beside, hidden)
 
 
 def _table_for(labels: Path, path: Path, names: Mapping[str, object]) -> dict[str, str]:
@@ -194,14 +198,12 @@ def _why_not(name: str, size: int) -> str:
 
 
 def _scan_folder(root: Path, memo: Path | None) -> list[_Found]:
-    """Every file of a folder but the hidden ones."""
+    """Every file of a folder; a hidden folder stands for what is in it."""
     known = _read_memo(memo) if memo else {}
     found, fresh, unknown = [], {}, []
     for path in _walk(root):
         name = path.relative_to(root).as_posix()
-        if _is_hidden(name):
-            continue
-        size, time, reason = _look_at(path)
+        size, time, reason = (0, 0, HIDDEN) if _is_hidden(name) else _look_at(path)
         if reason:
             found.append(_Found(name, "", size, reason))
         elif isinstance(entry := known.get(name), list) and entry[:-1] == [size, time]:
@@ -253,7 +255,7 @@ def _digest(path: Path) -> tuple[str, str]:
 def _walk(root: Path) -> Iterator[Path]:
     """Everything below `root` but folders, in order; linked folders are entered once, so a loop of links ends.
 
-    A folder that may not be looked into stands for itself, so that it is told of.
+    A folder that is hidden or may not be looked into stands for itself, so that it is told of.
     """
     visited: set[tuple[int, int]] = set()
     open_folders = [iter([root])]  # not by recursion: folders may be nested deeper than Python's calls
@@ -261,9 +263,9 @@ def _walk(root: Path) -> Iterator[Path]:
         entry = next(open_folders[-1], None)
         if entry is None:
             open_folders.pop()
-        elif not _is_folder(entry):
+        elif not _is_folder(entry) or (entry is not root and entry.name.startswith(".")):
             yield entry
-        elif entry is root or not entry.name.startswith("."):
+        else:
             try:
                 status, inside = entry.stat(), sorted(entry.iterdir())
             except OSError:
@@ -307,10 +309,10 @@ def _scan_zip(path: Path) -> list[_Found]:
     for entry in entries:
         name, size = entry.filename, entry.file_size
         outside = not name or ".." in name.replace("\\", "/").split("/")
-        if name.endswith("/") or (_is_hidden(name) and not outside):
+        if name.endswith("/"):
             continue
-        reason = _why_not(name, size)
-        if reason == BESIDE:
+        reason = HIDDEN if _is_hidden(name) and not outside else _why_not(name, size)
+        if reason in (BESIDE, HIDDEN):
             pass
         elif outside:
             reason = "its name leads out of the zip"

@@ -4,9 +4,10 @@ import contextlib
 import io
 import json
 import logging
+import math
 import os
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -28,11 +29,22 @@ from artgan.engine.storage import parse_json
 from artgan.errors import DatasetError, UsageError
 
 Channels = Literal["rgb", "rgba", "grey"]
+Color = tuple[int, int, int]
 MODES: dict[Channels, str] = {"rgb": "RGB", "rgba": "RGBA", "grey": "L"}
+WHITE: Color = (255, 255, 255)
 RECIPE_KEY = "artgan"  # in a PNG the name of its text; in a TIFF or JPEG the one key of the JSON that it carries
 
 # Not offered to Pillow: EPS starts Ghostscript on an untrusted file, the others only identify what they cannot decode.
 _NOT_READ = {"EPS", "WMF", "MPEG", "BUFR", "GRIB", "HDF5", "PDF"}
+# Brands of ISO/IEC 23008-12: HEVC inside; HEIF with whatever inside; AVIF, which Pillow reads itself.
+_HEIC = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"}
+_HEIF, _AVIF = {b"mif1", b"msf1"}, {b"avif", b"avis"}
+_FILMS = {"GIF", "PNG", "WEBP", "AVIF"}
+"""What shows its frames one after the other; other formats with several pictures hold sizes, layers or thumbnails."""
+_FAR = 2**32
+"""Pixels of an animation that are gone through, 2000 frames of full HD; a small file can claim endless large ones."""
+_MOST_PAGES = 4096  # of a TIFF: Pillow looks for each page among all before it
+_NO_PAGE = 0b101  # a smaller copy or a mask of another page, by the bits of the tag NewSubfileType
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
 _LAB = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))
 
@@ -87,10 +99,10 @@ def open_picture(
 
     Raises:
         DatasetError: it is not a picture, is broken, or is larger than Pillow's guard of about 179 megapixels; found on
-            opening it or in the block.
+            opening it or in the block. Or it is HEIC, and pillow-heif is not installed.
     """
     try:
-        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=_formats()) as opened:
+        with _opened(source) as opened:
             yield opened
     except DatasetError:
         raise
@@ -107,14 +119,59 @@ def open_picture(
         raise DatasetError(f"broken: {reason}", hint) from error
 
 
-def decode(source: Path | bytes, channels: Channels = "rgb", at_least: tuple[int, int] | None = None) -> Image.Image:
+def _opened(source: Path | bytes) -> ImageFile.ImageFile:
+    """Open a picture; a reader of HEIC, which takes a while to load, is looked for only when there is one to read.
+
+    Raises:
+        DatasetError: it is HEIC, and pillow-heif is not installed.
+    """
+
+    def opened(formats: list[str]) -> ImageFile.ImageFile:
+        return Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=formats)
+
+    try:
+        return opened(_formats())
+    except UnidentifiedImageError:
+        if not _is_heic(source):
+            raise
+    try:
+        import pillow_heif
+    except ImportError as error:
+        raise DatasetError("HEIC, which needs pillow-heif", "pip install 'artgan[heic]'") from error
+    if "HEIF" not in Image.OPEN:
+        pillow_heif.register_heif_opener(thumbnails=False)  # they may show another state than the picture
+    return opened(["HEIF"])
+
+
+def _is_heic(source: Path | bytes) -> bool:
+    """Whether a file says of itself that it is HEIF with HEVC inside."""
+    if isinstance(source, bytes):
+        head = source[:256]
+    else:
+        with source.open("rb") as file:
+            head = file.read(256)
+    if head[4:8] != b"ftyp":
+        return False
+    end = min(int.from_bytes(head[:4], "big"), len(head))
+    main, *others = [head[at : at + 4] for at in (8, *range(16, end - 3, 4))]
+    brands = {main, *others}
+    return bool(brands & _HEIC) or (main in _HEIF and not brands & _AVIF)
+
+
+def decode(
+    source: Path | bytes,
+    channels: Channels = "rgb",
+    at_least: tuple[int, int] | None = None,
+    background: Color = WHITE,
+) -> Image.Image:
     """Read a picture: first frame, upright (EXIF), sRGB (ICC), 8 bits, in the mode asked for.
 
     Args:
         source: a file or its bytes.
-        channels: rgb (alpha is laid over white), rgba or grey.
+        channels: rgb, rgba or grey.
         at_least: (width, height) that is enough; a JPEG may then be decoded at a half, a quarter or an eighth, never
             smaller than that.
+        background: sRGB, 0 to 255, that alpha is laid over, unless it is kept as in rgba.
 
     Raises:
         DatasetError: it is not a picture, is broken, or is larger than Pillow's guard of about 179 megapixels.
@@ -123,12 +180,78 @@ def decode(source: Path | bytes, channels: Channels = "rgb", at_least: tuple[int
         if at_least:
             lies = opened.getexif().get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
             opened.draft(None, at_least[::-1] if lies else at_least)
-        opened.load()
-        return to_mode(ImageOps.exif_transpose(opened), channels)
+        return _upright(opened, channels, background)
 
 
-def to_mode(picture: Image.Image, channels: Channels) -> Image.Image:
-    """Bring a picture of any mode to 8-bit sRGB, RGBA or grey."""
+def decode_frames(
+    source: Path | bytes, count: int, channels: Channels = "rgb", background: Color = WHITE
+) -> list[Image.Image]:
+    """Read frames of an animation as they are shown, or pages of a TIFF; a still picture gives one.
+
+    Args:
+        source: a file or its bytes: GIF, PNG, WebP, AVIF or TIFF.
+        count: frames at most, 1 or more: the first, and others evenly spread. Of a file that is broken further on come
+            the frames before, or the pages that can be read.
+        channels: as in `decode`.
+        background: as in `decode`.
+
+    Raises:
+        DatasetError: the first frame cannot be read, see `decode`.
+    """
+    with open_picture(source) as opened:
+        places = _frames(opened)
+        found = [_upright(opened, channels, background)]
+        spread = min(count, len(places))
+        for number in range(1, spread):
+            try:
+                opened.seek(places[number * len(places) // spread])
+                if opened.width * opened.height <= 2 * (Image.MAX_IMAGE_PIXELS or math.inf):  # Pillow checks the first
+                    found.append(_upright(opened, channels, background))
+            except Exception:  # as in `open_picture`: what is broken has been read as far as it goes
+                if opened.format != "TIFF":  # pages stand alone, a frame is painted over the one before
+                    break
+        return found
+
+
+def frame_count(opened: ImageFile.ImageFile) -> int:
+    """How many frames `decode_frames` can give: as the file says, or for GIF and TIFF counted without decoding."""
+    return len(_frames(opened))
+
+
+def _frames(opened: ImageFile.ImageFile) -> Sequence[int]:
+    """The numbers by which Pillow knows the frames of an animation or the pages of a TIFF; the first is 0."""
+    if isinstance(opened, TiffImagePlugin.TiffImageFile):
+        return _pages(opened)
+    if opened.format not in _FILMS:
+        return range(1)
+    try:
+        count = getattr(opened, "n_frames", 1)
+    except Exception:  # a GIF is counted by walking through it; those before the break are there
+        count = opened.tell() + 1
+        opened.seek(0)
+    return range(min(count, max(1, _FAR // (opened.width * opened.height))))
+
+
+def _pages(opened: TiffImagePlugin.TiffImageFile) -> list[int]:
+    """The first page of a TIFF and those others that are neither smaller copies nor masks."""
+    pages = [0]
+    with contextlib.suppress(Exception):  # EOFError behind the last; anything else where the list of pages breaks off
+        for number in range(1, _MOST_PAGES):
+            opened.seek(number)
+            if not int(opened.tag_v2.get(ExifTags.Base.NewSubfileType, 0)) & _NO_PAGE:
+                pages.append(number)
+    opened.seek(0)
+    return pages
+
+
+def _upright(opened: ImageFile.ImageFile, channels: Channels, background: Color) -> Image.Image:
+    """The frame at which an opened picture stands, decoded."""
+    opened.load()
+    return to_mode(ImageOps.exif_transpose(opened), channels, background)
+
+
+def to_mode(picture: Image.Image, channels: Channels, background: Color = WHITE) -> Image.Image:
+    """Bring a picture of any mode to 8-bit sRGB, RGBA or grey; the latter lay alpha over `background`."""
     alpha = alpha_of(picture)
     color = eight_bit(picture)
     color = to_srgb(color, picture.info.get("icc_profile"))
@@ -136,8 +259,7 @@ def to_mode(picture: Image.Image, channels: Channels) -> Image.Image:
         color.putalpha(alpha if alpha is not None else 255)
         return color
     if alpha is not None:
-        white = Image.new("RGB", color.size, (255, 255, 255))
-        color = Image.composite(color, white, alpha)
+        color = Image.composite(color, Image.new("RGB", color.size, background), alpha)
     return color.convert(MODES[channels])
 
 

@@ -21,6 +21,7 @@ from artgan.data import cache
 from artgan.data.cache import decode_source
 from artgan.data.sources import BESIDE, scan
 from artgan.engine.images import decode
+from tests.curating import manifest, tree
 
 TINY = ["--set", "model.base_channels=4", "--set", "model.z_dim=4", "--batch", "4", "--resolution", "8"]
 SMALL = DataSettings(resolution=8)
@@ -114,6 +115,24 @@ def test_every_file_is_used_or_skipped_with_its_reason(torture: Path, tmp_path: 
     assert "notes.txt" not in done.stderr
 
 
+def test_every_file_has_its_line_in_a_curation(torture: Path, tmp_path: Path) -> None:
+    before = tree(torture)
+    done = artgan("curate", torture, tmp_path / "set", "--processes", 1, "--copies", "report", "--defects", "off")
+    assert done.exit_code == 0, done.exception
+    lines = manifest(tmp_path / "set")
+    hidden = {".DS_Store", "._plain.png", ".git", "__MACOSX/plain.png", "sub/.thumbnails"}
+    assert lines.keys() == {*GOOD, *BAD, *BESIDE_THEM, *hidden}
+    assert {name for name, line in lines.items() if line["output"]} == GOOD.keys()
+    for name, (_, reason) in BAD.items():
+        assert lines[name]["status"] == "failed"
+        assert reason in lines[name]["reason"], name
+    assert {name for name, line in lines.items() if line["status"] == "ignored"} == {*BESIDE_THEM, *hidden}
+    assert tree(torture) == before
+    assert not Path("sprung").exists()
+    assert "Traceback" not in done.stderr
+    assert all(line.isprintable() for line in done.stderr.splitlines())
+
+
 def test_what_lies_beside_the_pictures_changes_no_fingerprint(paintings: Path) -> None:
     before = decode_source(paintings, SMALL)
     for name in [*BESIDE_THEM, *HIDDEN]:
@@ -121,6 +140,7 @@ def test_what_lies_beside_the_pictures_changes_no_fingerprint(paintings: Path) -
         (paintings / name).write_bytes(b"x")
     after = decode_source(paintings, SMALL)
     assert (after.fingerprint, after.folder) == (before.fingerprint, before.folder)
+    assert scan(paintings).hidden == (".DS_Store", "._plain.png", ".git", "__MACOSX/plain.png", "sub/.thumbnails")
     assert after.ready.skipped == tuple((name, BESIDE) for name in sorted(BESIDE_THEM))
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from artgan.curation.copies import Pair, groups
 from artgan.curation.hashes import turn_hashes, within
-from artgan.curation.looks import look_at, without_bars
+from artgan.curation.looks import SIDE, grey_cells, look_at, without_bars
 
 words = st.lists(st.integers(0, 2**64 - 1), max_size=30)
 
@@ -20,9 +20,10 @@ def test_every_picture_has_a_look_and_keeps_half_of_its_sides(height: int, width
     inside = without_bars(pixels)
     assert inside.shape[0] * 2 >= height
     assert inside.shape[1] * 2 >= width
-    look = look_at(pixels)
-    assert 0 <= look.brightness <= 255
-    assert look.aspect == inside.shape[1] / inside.shape[0]
+    (cells,) = grey_cells([look_at(pixels)])
+    assert cells.shape == (SIDE, SIDE)
+    assert int(pixels.min()) <= cells.min()
+    assert cells.max() <= int(pixels.max())
 
 
 @settings(max_examples=60, deadline=None)

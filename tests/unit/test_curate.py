@@ -1,10 +1,8 @@
 """Curation from end to end, on small messy folders."""
 
-import json
 import os
 import unicodedata
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,43 +10,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from artgan.curation import curate as room
-from artgan.curation.curate import curate
-from artgan.curation.report import CurationReport, Progress
-from artgan.data.sources import BESIDE
-from artgan.errors import DatasetError, Interrupted, UsageError
-from tests.curating import make, manifest, on_paper, saved, textured, tree
+from artgan.curation.report import Progress
+from artgan.data.sources import BESIDE, HIDDEN
+from artgan.errors import DatasetError, UsageError
+from tests.curating import MESSY, make, manifest, on_paper, saved, sorted_out, textured, tree
 
 posix = pytest.mark.skipif(os.name != "posix", reason="POSIX files")
-TURNED = Image.Exif()
-TURNED[0x0112] = 6
-A, B, C = (textured(seed) for seed in (1, 2, 3))
-MESSY: dict[str, bytes] = {
-    "cats/a.png": saved(A, "PNG"),
-    "cats/a again.bmp": saved(A, "BMP"),
-    "cats/a copy.png": saved(A, "PNG"),
-    "cats/half.jpg": saved(A.resize((120, 90)), "JPEG", quality=80),
-    "cats/phone.jpg": saved(A.transpose(Image.Transpose.ROTATE_90), "JPEG", exif=TURNED.tobytes(), quality=90),
-    "dogs/b [final] 🐞.jpg": saved(B, "JPEG", quality=90),
-    "dogs/web.webp": saved(B, "WEBP", quality=70),
-    "dogs/mirror.jpg": saved(B.transpose(Image.Transpose.FLIP_LEFT_RIGHT), "JPEG", quality=90),
-    "dogs/page.png": saved(on_paper(C), "PNG"),
-    "dogs/new\nline.png": saved(textured(4), "PNG"),
-    "cats/flat.png": saved(Image.new("RGB", (160, 120), (90, 20, 20)), "PNG"),
-    "cats/404.jpg": b"<html>404 Not Found</html>",
-    "cats/empty.png": b"",
-    "dogs/cut off.jpg": saved(B, "JPEG")[:900],
-    "cats/notes.txt": b"shopping list",
-}
 
 
 @pytest.fixture
 def messy(tmp_path: Path) -> Path:
     return make(tmp_path / "messy", MESSY)
-
-
-def sorted_out(src: Path, dst: Path | None = None, **settings: Any) -> CurationReport:
-    return curate(src, dst, **{"processes": 1, **settings})
 
 
 def test_a_messy_folder_becomes_a_set(messy: Path, tmp_path: Path) -> None:
@@ -64,7 +36,7 @@ def test_a_messy_folder_becomes_a_set(messy: Path, tmp_path: Path) -> None:
         **dict.fromkeys(("cats/404.jpg", "cats/empty.png", "dogs/cut off.jpg"), "failed"),
         **dict.fromkeys(("cats/flat.png", "dogs/mirror.jpg"), "reported"),
         **dict.fromkeys(("cats/a.png", "dogs/b [final] 🐞.jpg", "dogs/page.png", "dogs/new\nline.png"), "kept"),
-        "cats/notes.txt": "ignored",
+        **dict.fromkeys(("cats/notes.txt", ".DS_Store"), "ignored"),
     }
     reasons = {name: line["reason"] for name, line in lines.items()}
     assert reasons["cats/a again.bmp"] == reasons["cats/a copy.png"] == "the same pixels as cats/a.png"
@@ -74,8 +46,8 @@ def test_a_messy_folder_becomes_a_set(messy: Path, tmp_path: Path) -> None:
     assert "margin" in reasons["dogs/page.png"]
     assert (reasons["cats/404.jpg"], reasons["cats/empty.png"]) == ("not a picture", "empty file")
     assert reasons["dogs/cut off.jpg"].startswith("broken: ")
-    assert reasons["cats/notes.txt"] == BESIDE
-    assert report.counts == {"kept": 4, "reported": 2, "dropped": 5, "failed": 3, "ignored": 1, "cut": 1}
+    assert (reasons["cats/notes.txt"], reasons[".DS_Store"]) == (BESIDE, HIDDEN)
+    assert report.counts == {"kept": 4, "reported": 2, "dropped": 5, "failed": 3, "ignored": 2, "cut": 1}
     assert report.in_set == 6
     assert sorted(len(group) for group in report.groups) == [2, 5]
     assert {group[0] for group in report.groups} == {"cats/a.png", "dogs/b [final] 🐞.jpg"}
@@ -85,12 +57,14 @@ def test_the_manifest_says_what_a_file_is_and_where_it_went(messy: Path, tmp_pat
     os.utime(messy / "cats/a.png", (86_400, 86_400))
     sorted_out(messy, tmp_path / "set")
     lines, digests = manifest(tmp_path / "set"), tree(messy)
-    fields = {"file", "status", "reason", "duplicate_of", "class", "crop", "tilt", "output", "bytes", "date"}
-    assert {frozenset(line) for line in lines.values()} == {frozenset(fields | {"sha256", "width", "height"})}
+    fields = {"file", "status", "reason", "duplicate_of", "class", "crop", "tilt", "split", "caption", "output"}
+    fields |= {"outputs", "bytes", "date", "sha256", "width", "height"}
+    assert {frozenset(line) for line in lines.values()} == {frozenset(fields)}
+    assert {(line["split"], line["caption"], line["outputs"]) for line in lines.values()} == {(None, None, None)}
     for name, line in lines.items():
         assert line["bytes"] == len(MESSY[name])
         assert line["sha256"] in (digests[name], None)
-        assert (line["sha256"] is None) == (name in ("cats/empty.png", "cats/notes.txt"))
+        assert (line["sha256"] is None) == (name in ("cats/empty.png", "cats/notes.txt", ".DS_Store"))
         assert (line["output"] is not None) == (line["status"] in ("kept", "reported"))
     assert lines["cats/a.png"]["date"] == "1970-01-02T00:00:00+00:00"
     phone, page = lines["cats/phone.jpg"], lines["dogs/page.png"]
@@ -120,32 +94,19 @@ def test_the_set_holds_what_the_manifest_says_and_nothing_else(messy: Path, tmp_
 
 def test_two_runs_and_any_number_of_processes_give_equal_bytes(messy: Path, tmp_path: Path) -> None:
     make(messy, {f"dogs/{number}.png": saved(textured(50 + number, 64, 64), "PNG") for number in range(12)})
-    sorted_out(messy, tmp_path / "one" / "set", size=100)
-    sorted_out(messy, tmp_path / "two" / "set", size=100, processes=2)
-    one, two = tree(tmp_path / "one" / "set"), tree(tmp_path / "two" / "set")
-    assert len(one) > 18
-    assert one.pop("report.html")
-    assert two.pop("report.html")
-    assert one == two
-
-
-def test_the_shorter_side_is_brought_down(messy: Path, tmp_path: Path) -> None:
-    sorted_out(messy, tmp_path / "set", size=64)
-    lines = manifest(tmp_path / "set")
-    for line in lines.values():
-        if line["output"]:
-            assert line["output"].endswith(".png")
-            with Image.open(tmp_path / "set" / line["output"]) as picture:
-                assert min(picture.size) == 64
-                left, top, right, bottom = line["crop"] or (0, 0, line["width"], line["height"])
-                sides = right - left, bottom - top
-                assert max(picture.size) == round(64 * max(sides) / min(sides))
+    settings: dict[str, Any] = {"size": (48, 40), "crop": "salient", "multi_crop": 2, "split": "0.8/0.2"}
+    for name, processes in (("one", 1), ("again", 1), ("two", 2)):
+        sorted_out(messy, tmp_path / "set", processes=processes, **settings)
+        (tmp_path / "set").rename(tmp_path / name)
+    one, again, two = (tree(tmp_path / name) for name in ("one", "again", "two"))
+    assert len(one) > 30
+    assert one == again == two
 
 
 def test_steps_can_be_turned_off(messy: Path, tmp_path: Path) -> None:
     sorted_out(messy, tmp_path / "set", copies="off", variants="off", defects="off", scans=False)
     lines = manifest(tmp_path / "set")
-    unread = {"cats/404.jpg", "cats/empty.png", "dogs/cut off.jpg", "cats/notes.txt"}
+    unread = {"cats/404.jpg", "cats/empty.png", "dogs/cut off.jpg", "cats/notes.txt", ".DS_Store"}
     assert {name for name, line in lines.items() if line["status"] == "kept"} == MESSY.keys() - unread
     assert all(line["reason"] == "" and line["crop"] is None for name, line in lines.items() if name not in unread)
 
@@ -263,6 +224,11 @@ def test_a_page_is_written_where_it_is_asked_for(messy: Path, tmp_path: Path) ->
     page.write_text("old")
     sorted_out(messy, page=page, overwrite=True)
     assert page.read_text(encoding="utf-8") != "old"
+    report = sorted_out(messy, tmp_path / "set", page=tmp_path / "set" / "look.html")
+    assert report.page == tmp_path / "set" / "look.html"
+    assert report.page.read_bytes().lstrip().startswith(b"<!doctype html")
+    assert not (tmp_path / "set" / "report.html").exists()
+    refused(messy, tmp_path / "more", "There can be no report at", page=tmp_path / "more")
 
 
 def refused(src: Path, dst: Path, named: str, **settings: Any) -> None:
@@ -309,46 +275,6 @@ def test_sources_without_pictures_are_named(tmp_path: Path) -> None:
     assert not (tmp_path / "set").exists()
 
 
-def after(step: str, done: int) -> tuple[Callable[[Progress], None], Callable[[], bool]]:
-    """Listens, and asks to stop when a step has come so far."""
-    now = [Progress("", 0, 0)]
-
-    def listen(event: Progress) -> None:
-        now[0] = event
-
-    return listen, lambda: now[0].step == step and now[0].done >= done
-
-
-@pytest.mark.parametrize(("step", "done", "pictures"), [("Reading", 3, 0), ("Writing", 2, 2), ("Writing", 6, 6)])
-def test_an_interrupted_run_goes_on(step: str, done: int, pictures: int, messy: Path, tmp_path: Path) -> None:
-    sorted_out(messy, tmp_path / "whole")
-    listen, should_stop = after(step, done)
-    with pytest.raises(Interrupted, match=f"{step.lower()}, {done} of"):
-        sorted_out(messy, tmp_path / "set", on_event=listen, should_stop=should_stop)
-    begun = tree(tmp_path / "set")
-    assert len(begun) == pictures + 1
-    assert ".curation.json" in begun
-    ages = {name: (tmp_path / "set" / name).stat().st_mtime_ns for name in begun}
-
-    refused(messy, tmp_path / "set", "begun with other settings", size=64)
-    make(tmp_path / "set", {"cats/.a.png.1.4194305.tmp": b"left by a killed process"})
-    sorted_out(messy, tmp_path / "set")
-    found, whole = tree(tmp_path / "set"), tree(tmp_path / "whole")
-    found.pop("report.html")
-    whole.pop("report.html")
-    assert found == whole
-    del ages[".curation.json"]
-    assert {name: (tmp_path / "set" / name).stat().st_mtime_ns for name in ages} == ages
-
-
-def test_other_pictures_do_not_go_on_in_a_begun_set(messy: Path, tmp_path: Path) -> None:
-    listen, should_stop = after("Writing", 1)
-    with pytest.raises(Interrupted):
-        sorted_out(messy, tmp_path / "set", on_event=listen, should_stop=should_stop)
-    (messy / "cats/a.png").unlink()
-    refused(messy, tmp_path / "set", "begun with other settings or pictures")
-
-
 def test_a_file_that_vanishes_meanwhile_is_named(messy: Path, tmp_path: Path) -> None:
     def vanish(event: Progress) -> None:
         if event.step == "Writing" and event.done == 1:
@@ -363,13 +289,8 @@ def test_progress_is_told_of_every_file(messy: Path, tmp_path: Path) -> None:
     told: list[Progress] = []
     sorted_out(messy, tmp_path / "set", on_event=told.append)
     read = [event for event in told if event.step == "Reading"]
-    assert [event.done for event in read] == list(range(1, len(MESSY) - 1))
-    assert {event.total for event in read} == {len(MESSY) - 2}
+    assert [event.done for event in read] == list(range(1, len(MESSY) - 2))
+    assert {event.total for event in read} == {len(MESSY) - 3}
+    assert list(dict.fromkeys(event.step for event in told)) == ["Reading", "Comparing", "Cutting", "Writing"]
+    assert all(0 < event.done <= event.total for event in told)
     assert [event.done for event in told if event.step == "Writing"] == [1, 2, 3, 4, 5, 6]
-
-
-def test_what_was_begun_is_plain_json(messy: Path, tmp_path: Path) -> None:
-    listen, should_stop = after("Reading", 1)
-    with pytest.raises(Interrupted):
-        sorted_out(messy, tmp_path / "set", on_event=listen, should_stop=should_stop)
-    assert json.loads((tmp_path / "set" / room.BEGUN).read_text())["settings"]["copies"] == "drop"

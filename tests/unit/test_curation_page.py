@@ -16,6 +16,7 @@ from PIL import Image
 import artgan
 from artgan.curation.borders import Found
 from artgan.curation.numbers import crops_for, palette, place_of, shape_bars, side_bars, spread
+from artgan.curation.outliers import reason
 from artgan.curation.page import (
     MOST_ALIKE,
     Tile,
@@ -30,7 +31,7 @@ from artgan.curation.quality import Quality
 from artgan.curation.report import CurationReport
 from artgan.curation.settings import CurateSettings
 from artgan.curation.survey import Seen
-from artgan.curation.verdicts import Item, Status
+from artgan.curation.verdicts import Item, Part, Status
 from tests.unit.test_score_page import HOSTILE, Page
 
 BORDER = "margin around the picture: 10, 10, 10 and 10 % of left, top, right and bottom"
@@ -131,7 +132,9 @@ def test_every_file_is_named_once_as_an_entry_and_unreadable_ones_have_no_pictur
 
 
 def test_a_report_alone_gives_the_command_that_writes_the_set(path: Path) -> None:
-    report = dataclasses.replace(WHOLE, folder=None, settings=CurateSettings(copies="report", scans=False, size=512))
+    report = dataclasses.replace(
+        WHOLE, folder=None, settings=CurateSettings(copies="report", scans=False, size=(512, 512))
+    )
     told = write(path, report).text
     assert "no set was written" in told
     assert "artgan curate 'my pictures' 'my pictures-set' --copies report --no-scans --size 512" in told
@@ -169,7 +172,10 @@ def test_crops_are_taken_of_few_large_pictures_only() -> None:
 
 def test_a_cut_lies_where_the_turned_picture_has_it() -> None:
     """Turn the source as the set does; what was under the drawn corners is then at the corners of the box."""
-    corners = [tuple(map(float, place.split(","))) for place in Tile(CUT, "").cut.strip("MZ").split(" ")]
+    corners = [
+        tuple(map(float, place.split(",")))
+        for place in Tile(CUT, "").corners(CUT.crop or (0, 0, 0, 0)).strip("MZ").split(" ")
+    ]
     dots = np.zeros((480, 640), np.uint8)
     for x, y in corners:
         dots[round(y) - 3 : round(y) + 3, round(x) - 3 : round(x) + 3] = 255
@@ -324,3 +330,28 @@ def test_thumbnails_are_handed_on_as_they_are(path: Path) -> None:
     sources = [found["src"] for tag, found in page.elements if tag == "img"]
     assert [base64.b64decode(uri.partition(",")[2]) for uri in sources] == [seen().thumbnail] * 4
     assert all(found["decoding"] == "async" for tag, found in page.elements if tag == "img")
+
+
+def test_pieces_are_drawn_one_by_one(path: Path) -> None:
+    parts = (Part("a-01.png", (0, 0, 300, 300)), Part("a-02.png", (340, 180, 640, 480)))
+    page = write(path, report_of(dataclasses.replace(item("a.jpg"), parts=parts)))
+    source = path.read_text(encoding="utf-8")
+    assert "cut to 0, 0, 300, 300; cut to 340, 180, 640, 480" in source
+    assert source.count('class="edge"') == 2
+    assert 'class="off"' not in source  # what one piece leaves out may be in the other
+    assert "in 2 pieces" in page.text
+
+
+def test_a_picture_unlike_the_rest_has_a_part_of_its_own(path: Path) -> None:
+    page = write(path, report_of(item("far.jpg", "reported", reason(1.6)), item("blurred.jpg", "reported", "blurred")))
+    assert "Unlike the rest 1 picture" in page.text
+    assert "unlike the rest (1.60 times as far" in page.text
+    assert "To look at 1 picture" in page.text
+
+
+def test_parts_and_captions_are_counted(path: Path) -> None:
+    told = dataclasses.replace(item("a.jpg"), split="train", caption="a pear")
+    page = write(path, report_of(told, dataclasses.replace(item("b.jpg"), split="test")))
+    assert "in the part called train 1" in page.text
+    assert "in the part called test 1" in page.text
+    assert "of the set with a caption, kept in the manifest 1" in page.text

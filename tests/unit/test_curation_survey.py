@@ -1,29 +1,25 @@
-"""Reading the files of a source: what is found out about each, and the processes that do it."""
+"""Reading the files of a source: what is found out about each."""
 
 import io
-import os
-import signal
-import subprocess
-import sys
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
+from artgan.curation.album import Album, Leaf
 from artgan.curation.borders import Found
+from artgan.curation.settings import CurateSettings
 from artgan.curation.survey import SEEN_AT, Seen, inside, pixel_digest, see, survey
+from artgan.curation.workers import Workers
 from artgan.data.sources import PictureFile, scan
-from artgan.errors import StorageError
 from tests.curating import make, on_paper, saved, textured
 
-posix = pytest.mark.skipif(os.name != "posix", reason="POSIX signals")
 
-
-def seen(data: bytes) -> Seen:
-    return see(PictureFile("x", None, "", len(data)), lambda file: data)
+def seen(data: bytes, **settings: Any) -> Seen:
+    return see(PictureFile("x", None, "", len(data)), lambda file: data, CurateSettings(**settings))
 
 
 def turned(orientation: int) -> bytes:
@@ -41,10 +37,9 @@ def test_a_picture_is_measured_upright_whatever_its_size() -> None:
         assert (one.quality.width, one.quality.height) == (700, 400)
     lying = seen(saved(large, "JPEG", exif=turned(6)))
     assert lying.size == (400, 700)
-    assert lying.look is not None
-    assert lying.look.aspect == pytest.approx(400 / 700, abs=0.01)
-    with Image.open(io.BytesIO(one.thumbnail)) as thumbnail:
-        assert (thumbnail.format, max(thumbnail.size)) == ("JPEG", 160)
+    assert lying.picture.shape == (160, 92, 3)
+    with Image.open(io.BytesIO(bytes(one.thumbnail))) as thumbnail:
+        assert (thumbnail.format, thumbnail.size) == ("JPEG", (160, 92))
     assert SEEN_AT > 160
 
 
@@ -79,7 +74,7 @@ def test_what_is_wrong_with_a_file_becomes_its_reason() -> None:
     def gone(file: PictureFile) -> bytes:
         raise OSError(5, "Input/output\nerror")
 
-    lost = see(PictureFile("x", None, "", 1), gone)
+    lost = see(PictureFile("x", None, "", 1), gone, CurateSettings())
     assert lost.reason == "cannot be read: [Errno 5] Input/output error"
     assert lost.sha256 == ""
 
@@ -106,42 +101,57 @@ def test_the_digest_of_pixels_does_not_depend_on_the_file() -> None:
     assert pixel_digest(saved(clear, "PNG")) != digest
 
 
-@pytest.fixture
-def many(tmp_path: Path) -> Path:
-    """Thirty files, two of which are broken: enough for several processes."""
-    files = {f"{number:02}.png": saved(textured(number, 48, 40), "PNG") for number in range(28)}
-    return make(tmp_path / "many", {**files, "03.png": b"no picture", "09.png": files["09.png"][:300]})
+def test_what_the_file_says_of_itself_is_its_caption() -> None:
+    exif = Image.Exif()
+    exif[0x010E] = "Two quinces on a  plate"
+    assert seen(saved(textured(5), "JPEG", exif=exif.tobytes())).caption == "Two quinces on a plate"
+    assert seen(saved(textured(5), "JPEG")).caption == ""
 
 
-def test_several_processes_tell_what_one_tells(many: Path) -> None:
-    source = scan(many)
-    alone = list(survey(source, 1))
-    assert list(survey(source, 2)) == alone
-    assert [bool(one.reason) for one in alone] == [number in (3, 9) for number in range(28)]
+def test_of_animations_so_many_frames_count_as_are_asked_for() -> None:
+    more = [textured(seed) for seed in range(7, 10)]
+    film = saved(textured(6), "GIF", save_all=True, append_images=more)
+    assert [seen(film, frames=count).frames for count in (1, 3, 9)] == [1, 3, 4]
+    assert seen(saved(textured(6), "PNG"), frames=9).frames == 1
 
 
-@posix
-def test_a_killed_process_is_one_sentence_and_no_hang(many: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    started = ProcessPoolExecutor.map
-
-    def murder(self: ProcessPoolExecutor, *words: object, **options: object) -> Iterator[object]:
-        found: Iterator[object] = started(self, *words, **options)  # type: ignore[arg-type]
-        for process in self._processes.values():
-            os.kill(process.pid or 0, signal.SIGKILL)
-        return found
-
-    monkeypatch.setattr(ProcessPoolExecutor, "map", murder)
-    with pytest.raises(StorageError, match="A process that read pictures was killed") as caught:
-        list(survey(scan(many), 2))
-    assert "--processes 1" in caught.value.hint
+def test_boxes_lie_inside_the_paper_and_have_the_shape_that_is_asked_for() -> None:
+    picture = textured(3, 160, 120)
+    assert seen(saved(picture, "PNG")).boxes == ()
+    (box,) = seen(saved(picture, "PNG"), crop="centre").boxes
+    assert box == pytest.approx((1 / 8, 0, 7 / 8, 1))
+    (box,) = seen(saved(picture, "PNG"), crop="centre", size=(80, 20)).boxes
+    assert box == pytest.approx((0, 1 / 3, 1, 2 / 3))
+    page = on_paper(textured(3, 320, 120), 40)
+    square, whole = (seen(saved(page, "PNG"), crop="centre", scans=scans).boxes[0] for scans in (True, False))
+    assert square == pytest.approx((0.3125, 0, 0.6875, 1), abs=0.02), "shares of the picture"
+    assert whole == pytest.approx((0.25, 0, 0.75, 1)), "shares of the page, 400 x 200"
 
 
-def test_a_script_without_a_main_guard_may_curate(many: Path, tmp_path: Path) -> None:
-    script = tmp_path / "script.py"
-    script.write_text(
-        "import artgan\n"
-        "print('once')\n"
-        f"print(artgan.curate({str(many)!r}, processes=2, copies='off').counts['failed'])\n"
-    )
-    done = subprocess.run([sys.executable, script], check=False, capture_output=True, text=True, timeout=60)
-    assert (done.returncode, done.stdout.split()) == (0, ["once", "2"]), done.stderr
+def test_no_further_piece_is_smaller_than_the_size_that_is_wanted() -> None:
+    picture = saved(textured(3, 400, 120), "PNG")
+    boxes = seen(picture, crop="salient", multi_crop=4, size=(60, 60)).boxes
+    assert min(bottom - top for _, top, _, bottom in boxes) < 0.9
+    for side, least in ((100, 100 / 120), (120, 1.0), (200, 1.0)):
+        boxes = seen(picture, crop="salient", multi_crop=4, size=(side, side)).boxes
+        assert len(boxes) == 4
+        assert min(bottom - top for _, top, _, bottom in boxes) >= least - 1e-6
+
+
+def test_what_is_transparent_is_looked_at_on_its_background() -> None:
+    clear = saved(Image.new("RGBA", (80, 80), (0, 0, 0, 0)), "PNG")
+    for background, level in (("white", 255), ("#204060", (32, 64, 96)), ("keep", 255)):
+        found = seen(clear, background=background).picture
+        assert np.abs(found.astype(int) - level).max() <= 3
+
+
+def test_thumbnails_of_many_files_lie_in_the_album_and_come_back(tmp_path: Path) -> None:
+    files = {f"{number}.png": saved(textured(number, 48, 40), "PNG") for number in range(4)}
+    source = scan(make(tmp_path / "few", {**files, "x.png": b"no picture"}))
+    with Workers(source, 1) as workers:
+        found = list(survey(workers, CurateSettings(), Album()))
+    alone = [seen(data) for data in (*files.values(), b"no picture")]
+    assert [bytes(one.thumbnail) for one in found] == [one.thumbnail for one in alone]
+    assert [replace(one, thumbnail=b"") for one in found] == [replace(one, thumbnail=b"") for one in alone]
+    assert isinstance(found[0].thumbnail, Leaf)
+    assert found[4].thumbnail == b""

@@ -2,12 +2,14 @@
 
 import io
 import struct
+import sys
 import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pillow_heif
 import pytest
 from numpy.typing import NDArray
 from PIL import EpsImagePlugin, ExifTags, Image, ImageCms
@@ -16,9 +18,13 @@ from artgan.engine.images import (
     MODES,
     Channels,
     decode,
+    decode_frames,
     encode_png,
+    frame_count,
+    open_picture,
     quiet_decoding,
     read_recipe,
+    stderr_shut,
     to_uint8,
 )
 from artgan.errors import DatasetError, UsageError
@@ -30,6 +36,12 @@ RED, WHITE = (255, 0, 0), (255, 255, 255)
 def saved(picture: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
     buffer = io.BytesIO()
     picture.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def saved_heic(picture: Image.Image, **options: Any) -> bytes:
+    buffer = io.BytesIO()
+    pillow_heif.from_pillow(picture).save(buffer, quality=95, **options)
     return buffer.getvalue()
 
 
@@ -85,6 +97,9 @@ KINDS: dict[str, tuple[bytes, tuple[int, ...], int]] = {
     "float TIFF, not a number": (saved(plain("F", float("nan")), "TIFF"), (0, 0, 0, 255), 0),
     "GIF": (saved(plain("RGB", RED), "GIF"), (*RED, 255), 0),
     "WebP": (saved(plain("RGBA", (10, 20, 30, 51)), "WEBP", lossless=True, exact=True), (10, 20, 30, 51), 0),
+    "AVIF": (saved(plain("RGB", (200, 30, 90)), "AVIF", quality=95), (200, 30, 90, 255), 4),
+    "HEIC": (saved_heic(plain("RGB", (200, 30, 90))), (200, 30, 90, 255), 4),
+    "HEIC with alpha": (saved_heic(plain("RGBA", (200, 30, 90, 51))), (200, 30, 90, 51), 4),
     "BMP": (saved(plain("RGB", (10, 20, 30)), "BMP"), (10, 20, 30, 255), 0),
 }
 
@@ -120,6 +135,245 @@ def test_a_16_bit_colour_png_keeps_its_values() -> None:
 def test_a_grey_ramp_of_16_bits_stays_a_ramp() -> None:
     ramp = np.linspace(0, 65535, 256).round().astype(np.uint16)[None]
     assert np.abs(np.asarray(decode(saved(Image.fromarray(ramp)), "grey"))[0].astype(int) - np.arange(256)).max() <= 1
+
+
+@pytest.fixture
+def no_heif(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where pillow-heif is not installed."""
+    Image.init()
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    monkeypatch.delitem(Image.OPEN, "HEIF", raising=False)
+    monkeypatch.setattr(Image, "ID", [name for name in Image.ID if name != "HEIF"])
+
+
+@pytest.mark.usefixtures("no_heif")
+@pytest.mark.parametrize("main", [b"heic", b"heix", b"mif1", b"msf1"])
+def test_heic_without_its_reader_says_what_it_needs(tmp_path: Path, main: bytes) -> None:
+    raw = saved_heic(plain("RGB", RED))
+    assert raw[4:12] == b"ftypheic"
+    raw = raw[:8] + main + raw[12:]
+    (tmp_path / "picture.heic").write_bytes(raw)
+    for source in (raw, tmp_path / "picture.heic"):
+        with pytest.raises(DatasetError, match="HEIC, which needs pillow-heif") as caught:
+            decode(source)
+        assert caught.value.hint == "pip install 'artgan[heic]'"
+
+
+@pytest.mark.usefixtures("no_heif")
+def test_only_heic_is_called_so() -> None:
+    film = b"\0\0\0\x18ftypisom\0\0\0\0isommp42" + bytes(400)
+    avif = saved(plain("RGB", RED), "AVIF")
+    broken_avif = avif[:8] + b"mif1" + avif[12:60]
+    for raw in (film, b"\xff\xff\xff\xffftypxxxx", b"\0\0\0\0ftyp", broken_avif):
+        with pytest.raises(DatasetError, match=r"not a picture|broken: \w"):
+            decode(raw)
+    assert about(first(decode(avif)), RED, 4)
+
+
+def test_heif_of_any_main_brand_is_read() -> None:
+    raw = saved_heic(plain("RGB", (200, 30, 90)))
+    assert about(first(decode(raw[:8] + b"mif1" + raw[12:])), (200, 30, 90), 4)
+
+
+def test_half_a_heic_is_no_crash() -> None:
+    raw = saved_heic(Image.fromarray(np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)))
+    for share in (0.1, 0.5, 0.9):
+        with pytest.raises(DatasetError, match=r"broken: \w|not a picture"):
+            decode(raw[: int(len(raw) * share)])
+
+
+def test_a_heic_stands_upright_once() -> None:
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    picture = plain("RGB", WHITE, (64, 32))
+    picture.paste(RED, (0, 0, 32, 32))  # the left half, above once it is upright
+    upright = decode(saved_heic(picture, exif=exif.tobytes()))
+    assert upright.size == (32, 64)
+    assert about(first(upright.crop((8, 2, 24, 20))), RED, 8)
+    assert about(first(upright.crop((8, 44, 24, 62))), WHITE, 8)
+
+
+BLUE = (0, 0, 255)
+
+
+@pytest.mark.parametrize("kind", ["RGBA", "LA", "P"])
+def test_alpha_is_laid_over_the_background(kind: str) -> None:
+    half = {"RGBA": plain("RGBA", (*RED, 128)), "LA": plain("LA", (90, 128)), "P": half_transparent_palette()}[kind]
+    raw = saved(half, transparency=bytes([255, 128])) if kind == "P" else saved(half)
+    above = (90, 90, 90) if kind == "LA" else RED
+    mixed = tuple(round((a * 128 + b * 127) / 255) for a, b in zip(above, BLUE, strict=True))
+    assert about(first(decode(raw, background=BLUE)), mixed, 1)
+    assert about(first(decode(raw, "grey", background=BLUE)), (round(float(np.dot(mixed, (0.299, 0.587, 0.114)))),), 1)
+    assert about(first(decode(raw, "rgba", background=BLUE)), (*above, 128), 0)
+
+
+COLORS = [(30 * number, 255 - 30 * number, 0) for number in range(8)]
+
+
+def film(kind: str, count: int = 8, **options: Any) -> bytes:
+    pictures = [plain("RGB", color, (16, 16)) for color in COLORS[:count]]
+    return saved(pictures[0], kind, save_all=True, append_images=pictures[1:], **options)
+
+
+FILMS = {
+    "GIF": film("GIF"),
+    "PNG": film("PNG"),
+    "WEBP": film("WEBP", lossless=True),
+    "AVIF": film("AVIF", quality=95),
+    "TIFF": film("TIFF"),
+}
+
+
+@pytest.mark.parametrize("kind", FILMS)
+@pytest.mark.parametrize(
+    ("count", "places"), [(1, [0]), (2, [0, 4]), (3, [0, 2, 5]), (8, [*range(8)]), (99, [*range(8)])]
+)
+def test_frames_are_spread_over_an_animation(tmp_path: Path, kind: str, count: int, places: list[int]) -> None:
+    (tmp_path / "film").write_bytes(FILMS[kind])
+    for source in (FILMS[kind], tmp_path / "film"):
+        found = decode_frames(source, count)
+        assert len(found) == len(places)
+        for picture, place in zip(found, places, strict=True):
+            assert about(first(picture), COLORS[place], 4 if kind == "AVIF" else 0)
+
+
+@pytest.mark.parametrize("kind", FILMS)
+def test_counting_frames_leaves_the_first_where_it_is(kind: str) -> None:
+    with open_picture(FILMS[kind]) as opened:
+        assert frame_count(opened) == 8
+        assert opened.tell() == 0
+        assert about(opened.convert("RGB").getpixel((3, 3)), COLORS[0], 4)  # type: ignore[arg-type]
+
+
+WHOLE_FRAMES = {"lossless": True, "kmin": 1, "kmax": 1}  # else the writer forgets to say that there is alpha
+
+
+def test_frames_are_composited_as_they_are_shown() -> None:
+    """The second frame paints a corner only, and leaves the rest as it was; what is transparent shows the ground."""
+    whole, corner = Image.new("RGBA", (8, 8), (0, 0, 0, 0)), Image.new("RGBA", (8, 8), (0, 0, 0, 0))
+    whole.paste((*RED, 255), (0, 0, 8, 4))
+    corner.paste((0, 255, 0, 255), (0, 0, 4, 4))
+    for kind, options in (("PNG", {"disposal": 0, "blend": 1}), ("GIF", {"disposal": 1}), ("WEBP", WHOLE_FRAMES)):
+        if kind == "WEBP":
+            corner = Image.alpha_composite(whole, corner)
+        raw = saved(whole, kind, save_all=True, append_images=[corner], **options)
+        _, second = decode_frames(raw, 2, background=BLUE)
+        places = [(1, 1), (6, 1), (1, 6), (6, 6)]
+        assert [second.getpixel(place) for place in places] == [(0, 255, 0), RED, BLUE, BLUE], kind
+
+
+@pytest.mark.parametrize("channels", ALL)
+def test_frames_come_in_the_mode_asked_for(channels: Channels) -> None:
+    assert {picture.mode for picture in decode_frames(FILMS["GIF"], 3, channels)} == {MODES[channels]}
+
+
+def test_every_page_stands_upright() -> None:
+    raw = io.BytesIO()
+    turned = Image.Exif()
+    turned[ExifTags.Base.Orientation] = 6
+    plain("RGB", RED, (16, 8)).save(raw, "TIFF", save_all=True, append_images=[plain("RGB", RED, (20, 6))], exif=turned)
+    assert [page.size for page in decode_frames(raw.getvalue(), 2)] == [(8, 16), (6, 20)]
+
+
+def test_a_still_picture_is_one_frame() -> None:
+    rgb = plain("RGB", RED, (64, 64))
+    stills = {
+        "PNG": saved(rgb),
+        "JPEG": saved(rgb, "JPEG"),
+        "GIF": saved(rgb, "GIF"),
+        "MPO": saved(rgb, "MPO", save_all=True, append_images=[plain("RGB", WHITE, (64, 64))]),
+        "ICO": saved(rgb, "ICO", sizes=[(16, 16), (32, 32), (64, 64)]),
+        "HEIC": saved_heic(rgb),
+    }
+    for kind, raw in stills.items():
+        with open_picture(raw) as opened:
+            assert frame_count(opened) == 1, kind
+        (only,) = decode_frames(raw, 5)
+        assert about(first(only), RED, 4), kind
+    with Image.open(io.BytesIO(stills["MPO"])) as two:
+        assert getattr(two, "n_frames", 1) == 2
+
+
+def test_thumbnails_and_masks_of_a_tiff_are_no_pages() -> None:
+    pages = [plain("RGB", color, (16, 16)) for color in COLORS[:4]]
+    for page, kind in zip(pages, (0, 1, 2, 4), strict=True):
+        page.encoderinfo = {"tiffinfo": {254: kind}}
+    raw = saved(pages[0], "TIFF", save_all=True, append_images=pages[1:], tiffinfo={254: 0})
+    found = [first(page) for page in decode_frames(raw, 9)]
+    assert found == [COLORS[0], COLORS[2]]
+
+
+@pytest.mark.parametrize("kind", FILMS)
+def test_of_a_broken_film_comes_what_can_be_read(kind: str) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (6, 16, 16, 3), np.uint8)
+    pictures = [Image.fromarray(values) for values in noise]
+    raw = saved(pictures[0], kind, save_all=True, append_images=pictures[1:])
+    read = 0
+    with quiet_decoding():
+        for share in (0.3, 0.6, 0.9, 1.0):
+            cut = raw[: int(len(raw) * share)]
+            try:
+                alone = decode(cut)
+            except DatasetError:
+                with pytest.raises(DatasetError):
+                    decode_frames(cut, 6)
+                continue
+            found = decode_frames(cut, 6)
+            assert found[0].tobytes() == alone.tobytes()
+            assert len(found) >= read
+            read = len(found)
+    assert read == 6
+
+
+def test_a_gif_cannot_be_counted_to_its_end_and_gives_what_is_before() -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (6, 16, 16, 3), np.uint8)
+    pictures = [Image.fromarray(values) for values in noise]
+    raw = saved(pictures[0], "GIF", save_all=True, append_images=pictures[1:], duration=40)
+    cut = raw[: raw.rindex(b"\x21\xf9\x04") + 12]  # inside what describes the last frame
+    with Image.open(io.BytesIO(cut)) as opened, pytest.raises(Exception, match=r"unpack|index"):
+        assert getattr(opened, "n_frames", 1)
+    with quiet_decoding():
+        whole, found = decode_frames(raw, 6), decode_frames(cut, 6)
+        assert [one.tobytes() for one in found] == [one.tobytes() for one in whole[:5]]
+        with open_picture(cut) as opened:
+            assert frame_count(opened) == 5
+            assert opened.tell() == 0
+
+
+def test_a_thumbnail_is_never_taken_for_the_picture() -> None:
+    with_thumbnail = pillow_heif.from_pillow(plain("RGB", RED, (256, 256)))
+    with_thumbnail.info["thumbnails"] = [64]
+    raw = io.BytesIO()
+    with_thumbnail.save(raw)
+    assert decode(raw.getvalue(), at_least=(32, 32)).size == (256, 256)
+
+
+def test_a_broken_page_does_not_cost_those_behind_it() -> None:
+    raw = bytearray(film("TIFF", 4, compression="tiff_adobe_deflate"))
+    with open_picture(bytes(raw)) as opened:
+        opened.seek(1)
+        start = int(opened.tag_v2[273][0])  # type: ignore[attr-defined]
+    raw[start : start + 2] = b"\xff\xff"
+    with quiet_decoding(), stderr_shut():
+        assert [first(page) for page in decode_frames(bytes(raw), 4)] == [COLORS[0], COLORS[2], COLORS[3]]
+
+
+def test_a_bomb_on_a_later_page_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    pages = [plain("RGB", RED), plain("RGB", WHITE, (100, 100)), plain("RGB", BLUE)]
+    raw = saved(pages[0], "TIFF", save_all=True, append_images=pages[1:])
+    assert len(decode_frames(raw, 3)) == 3
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 4000)
+    assert [first(page) for page in decode_frames(raw, 3)] == [RED, BLUE]
+
+
+def test_a_film_that_claims_endless_frames_is_not_gone_through() -> None:
+    raw = bytearray(FILMS["PNG"])
+    at = raw.index(b"acTL")
+    raw[at + 4 : at + 8] = struct.pack(">I", 2**31 - 1)
+    raw[at + 12 : at + 16] = struct.pack(">I", zlib.crc32(raw[at : at + 12]))
+    with open_picture(bytes(raw)) as opened:
+        assert frame_count(opened) == 2**32 // 256
+    assert first(decode_frames(bytes(raw), 2)[0]) == COLORS[0]
 
 
 def test_an_animation_is_its_first_frame() -> None:

@@ -43,12 +43,21 @@ def test_every_level_every_suffix_and_none_count(tmp_path: Path) -> None:
     assert listed(scan(tmp_path)) == sorted(names)
 
 
-def test_what_lies_beside_pictures_is_left_out_without_a_word(tmp_path: Path) -> None:
-    beside = [".DS_Store", "._a.png", ".hidden/b.png", "Thumbs.db", "desktop.ini", "notes.TXT", "labels.csv", "a.xmp"]
-    beside += ["__MACOSX/a.png", "deep/.git/c.png", "more.zip", "film.mp4"]
-    source = scan(put(tmp_path, "a.png", *beside))
+def test_what_lies_beside_pictures_and_what_is_hidden_is_left_out_and_told_apart(tmp_path: Path) -> None:
+    beside = ["Thumbs.db", "a.xmp", "desktop.ini", "film.mp4", "labels.csv", "more.zip", "notes.TXT"]
+    hidden = [".DS_Store", "._a.png", ".hidden/b.png", ".hidden/deep/c.png", "__MACOSX/a.png", "deep/.git/c.png"]
+    source = scan(put(tmp_path, "a.png", *beside, *hidden))
     assert listed(source) == ["a.png"]
     assert source.passed_over == ()
+    assert sorted(source.beside) == beside
+    assert sorted(source.hidden) == [".DS_Store", "._a.png", ".hidden", "__MACOSX/a.png", "deep/.git"]
+
+
+def test_what_is_hidden_changes_no_fingerprint_and_the_folder_itself_may_be_hidden(tmp_path: Path) -> None:
+    plain, root = put(tmp_path / "plain", "a.png"), put(tmp_path / ".root", "a.png", ".b.png", ".c/d.png")
+    assert listed(scan(root)) == ["a.png"]
+    assert scan(root).hidden == (".b.png", ".c")
+    assert scan(root).fingerprint == scan(plain).fingerprint
 
 
 def test_what_cannot_be_a_picture_is_told_of(tmp_path: Path) -> None:
@@ -174,6 +183,7 @@ def test_a_zip_is_a_folder(tmp_path: Path) -> None:
     names = ["set/", "set/cats/A.JPG", "set/dogs/b.png", "__MACOSX/set/cats/._A.JPG", "set/.DS_Store", "set/notes.txt"]
     source = scan(zipped(tmp_path / "set.zip", *names))
     assert labelled(source) == {"set/cats/A.JPG": "cats", "set/dogs/b.png": "dogs"}
+    assert (source.beside, source.hidden) == (("set/notes.txt",), ("__MACOSX/set/cats/._A.JPG", "set/.DS_Store"))
     read = source.reader()
     assert read(source.files[1]) == b"content of set/dogs/b.png"
 
