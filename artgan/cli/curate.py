@@ -135,7 +135,7 @@ def curate(
     elif as_json:
         give_json(_plain(report))
     else:
-        _tell(report)
+        _tell(report, "Leave --dry-run away to write the set." if dry_run else "This writes it: artgan curate SRC DST")
 
 
 def _refuse_misplaced(context: typer.Context, textbook: bool) -> None:
@@ -187,7 +187,7 @@ def _plain(report: "CurationReport") -> dict[str, object]:
     }
 
 
-def _tell(report: "CurationReport") -> None:
+def _tell(report: "CurationReport", hint: str) -> None:
     for status in ("failed", "dropped", "reported"):
         items = [item for item in report.items if item.status == status]
         for item in items[:_SHOWN]:
@@ -209,4 +209,4 @@ def _tell(report: "CurationReport") -> None:
     if report.folder is not None:
         give(str(report.folder))
     else:
-        say("Nothing was written. With a second folder the set is: artgan curate SRC DST")
+        say(f"Nothing was written. {hint}")

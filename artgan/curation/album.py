@@ -2,6 +2,7 @@
 
 import contextlib
 import tempfile
+import threading
 import weakref
 from dataclasses import dataclass
 from typing import IO
@@ -13,6 +14,7 @@ class Album:
     """A file without a name that takes bytes and gives them back; it is gone with the last that refers to it."""
 
     def __init__(self) -> None:
+        self._lock = threading.Lock()
         self._file = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the album
         weakref.finalize(self, _close, self._file)
 
@@ -23,9 +25,10 @@ class Album:
             StorageError: the disk is full.
         """
         try:
-            start = self._file.seek(0, 2)
-            self._file.write(data)
-            self._file.flush()
+            with self._lock:
+                start = self._file.seek(0, 2)
+                self._file.write(data)
+                self._file.flush()
         except OSError as error:
             problem = f"{tempfile.gettempdir()}, where small pictures are kept meanwhile, cannot be written"
             raise StorageError(f"{problem}: {error.strerror}.", "Free some space there, or set TMPDIR.") from error
@@ -33,8 +36,9 @@ class Album:
 
     def read(self, start: int, length: int) -> bytes:
         """Bytes that were put in."""
-        self._file.seek(start)
-        return self._file.read(length)
+        with self._lock:
+            self._file.seek(start)
+            return self._file.read(length)
 
 
 @dataclass(frozen=True, slots=True)

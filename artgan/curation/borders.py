@@ -99,21 +99,30 @@ def _margin(view: NDArray[np.uint8]) -> _Layer | None:
 
 def _askew(view: NDArray[np.uint8]) -> _Layer | None:
     """A plain border behind another rim: wedges of the bed beside a tilted page, or a frame's outer mouldings."""
-    moulded = sum(paper(from_side(view, side))[2] >= 0.75 for side in SIDES) >= 3
     for share in (0.03, 0.06):
         off = round(share * max(view.shape))
         within = view[:, off:-off, off:-off]
         if min(within.shape[1:], default=0) < LEAST:
             return None
-        rims = [paper(from_side(within, side)) for side in SIDES]
-        if sum(noise <= 9 and like >= 0.75 for _, noise, like in rims) < 3:
+        if not _three_sides(within, 9):
             return None
         layer = _margin(within)
         if layer and min(layer.depths) > 0:
             left, top, right, bottom = (depth + off for depth in layer.depths)
-            kinds = ("frame",) if moulded else layer.kinds
+            kinds = ("frame",) if _three_sides(view) else layer.kinds
             return _Layer((left, top, right, bottom), layer.slope, kinds, layer.confidence)
     return None
+
+
+def _three_sides(view: NDArray[np.uint8], most_noise: float = 255) -> bool:
+    """Whether at least three rims of (3, H, W) are of one colour."""
+    others = 0
+    for side in SIDES:
+        _, noise, like = paper(from_side(view, side))
+        others += noise > most_noise or like < 0.75
+        if others > 1:
+            return False
+    return True
 
 
 def _fourth(view: NDArray[np.uint8], edges: dict[str, Edge], side: str) -> float:

@@ -3,7 +3,7 @@
 import functools
 import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -15,7 +15,7 @@ from artgan.curation.album import Album
 from artgan.curation.begun import BEGUN, MANIFEST, PAGE, begin, finish, refuse_unfit, watched
 from artgan.curation.captions import Captions, captions_beside
 from artgan.curation.framing import Crop
-from artgan.curation.outliers import LEAST, embed, reason
+from artgan.curation.outliers import LEAST, Beholder, reason
 from artgan.curation.outliers import outliers as far_out
 from artgan.curation.packing import Sample, pack_shards, pack_zip
 from artgan.curation.page import write_page
@@ -165,6 +165,8 @@ def _refuse_finished(target: Path, packed: Format) -> None:
     Raises:
         UsageError: there is one, or something else.
     """
+    if packed == "zip" and target.suffix.lower() != ".zip":
+        raise UsageError(f"{target} is not the name of a zip.", f"Call it {target.name}.zip.")
     if packed == "zip" and target.exists():
         raise UsageError(f"{target} exists.", "Choose another name.")
     if packed == "webdataset" and target.exists() and (not target.is_dir() or any(target.iterdir())):
@@ -188,32 +190,35 @@ def _judged(workers: Workers, settings: CurateSettings, told: Captions, watch: W
     """What was found out about copies, and what becomes of every file; nothing is written."""
     source = workers.source
     seen: list[Seen] = []
-    for one in survey(workers, settings, Album()):
-        seen.append(one)
-        watch("Reading", len(seen), len(source.files))
-    wrong = defects_of(seen, settings)
-    found = Copies()
-    if (settings.copies, settings.variants) != ("off", "off"):
-        found = relatives(seen, wrong, workers, functools.partial(watch, "Comparing"))
-    items = verdicts(source, seen, found, wrong, _unlike(seen, found, settings, watch), told, settings)
+    with Beholder() as beholder:
+        for one in survey(workers, settings, Album()):
+            seen.append(one)
+            if len(one.thumbnail) and settings.outliers != "off" and len(source.files) >= LEAST:
+                beholder.add(functools.partial(_bare, one, settings.scans))
+            watch("Reading", len(seen), len(source.files))
+        wrong = defects_of(seen, settings)
+        found = Copies()
+        if (settings.copies, settings.variants) != ("off", "off"):
+            found = relatives(seen, wrong, workers, functools.partial(watch, "Comparing"))
+        embeddings = beholder.embeddings(lambda done: watch("Looking", done, len(source.files)))
+    items = verdicts(source, seen, found, wrong, _unlike(seen, found, embeddings), told, settings)
     items = _cut(items, workers, settings, watch)
     return found, [replace(item, parts=parted(item)) for item in items]
 
 
-def _unlike(seen: Sequence[Seen], found: Copies, settings: CurateSettings, watch: Watch) -> dict[int, str]:
+def _bare(one: Seen, scans: bool) -> NDArray[np.uint8]:
+    """A picture's thumbnail without the paper around it."""
+    return inside(one.picture, one.found if scans else None)
+
+
+def _unlike(seen: Sequence[Seen], found: Copies, embeddings: NDArray[np.float32]) -> dict[int, str]:
     """Why pictures are unlike the rest, by number. Copies are left out: each would be near to another."""
-    copied = {other for group in found.groups for other in group.others}
-    usable = [number for number, one in enumerate(seen) if len(one.thumbnail) and number not in copied]
-    if settings.outliers == "off" or len(usable) < LEAST:
+    looked_at = [number for number, one in enumerate(seen) if len(one.thumbnail)]
+    if len(embeddings) < len(looked_at):
         return {}
-
-    def pictures() -> Iterator[NDArray[np.uint8]]:
-        for done, number in enumerate(usable):
-            watch("Looking", done, len(usable))
-            one = seen[number]
-            yield inside(one.picture, one.found if settings.scans else None)
-
-    return {usable[place]: reason(score) for place, score in far_out(embed(pictures()))}
+    copied = {other for group in found.groups for other in group.others}
+    rows = [row for row, number in enumerate(looked_at) if number not in copied]
+    return {looked_at[rows[place]]: reason(score) for place, score in far_out(embeddings[rows])}
 
 
 def _cut(items: list[Item], workers: Workers, settings: CurateSettings, watch: Watch) -> list[Item]:

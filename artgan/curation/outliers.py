@@ -5,13 +5,17 @@ outlier factor, Breunig et al. 2000), and farther also than is usual in the set.
 one nor a small class of its own is taken for strangers.
 """
 
-from collections.abc import Iterable
+import queue
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from itertools import islice
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
-from artgan.curation.looks import Floats, shrink
+from artgan.curation.looks import Floats
 
 UNLIKE = "unlike the rest"
 SIDE = 48
@@ -33,8 +37,8 @@ Doubles = NDArray[np.float64]
 def embed(pixels: Iterable[NDArray[np.uint8]]) -> Floats:
     """What the encoder sees in upright sRGB pictures (H, W, 3) of any size: a row (N, 512) each, 0 or above.
 
-    They are stretched to SIDE x SIDE; 64 px on the longest side are enough. On a processor only, in as many threads as
-    torch has, in batches that are taken from `pixels` as they are needed.
+    They are stretched to SIDE x SIDE; 64 px on the longest side are enough. On one core, which is as fast as two for
+    pictures this small, in batches that are taken from `pixels` as they are needed.
     """
     import torch
 
@@ -45,13 +49,59 @@ def embed(pixels: Iterable[NDArray[np.uint8]]) -> Floats:
     # For these small maps channels last is a third faster, also in float32.
     encoder = load_encoder(engine).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     rest, found = iter(pixels), [np.zeros((0, 512), np.float32)]
-    while batch := [shrink(picture, SIDE) for picture in islice(rest, _BATCH)]:
-        stacked = torch.from_numpy(np.stack(batch)).permute(0, 3, 1, 2).div(127.5).sub(1)
-        with torch.inference_mode():
-            maps = encoder.all_maps(stacked, most=max(_MAPS) + 1)
-            means = torch.cat([maps[number].mean((2, 3)) for number in _MAPS], 1)
-        found.append(means.numpy())
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        while batch := [_small(picture) for picture in islice(rest, _BATCH)]:
+            stacked = torch.from_numpy(np.stack(batch)).permute(0, 3, 1, 2).float().div(127.5).sub(1)
+            with torch.inference_mode():
+                maps = encoder.all_maps(stacked, most=max(_MAPS) + 1)
+                means = torch.cat([maps[number].mean((2, 3)) for number in _MAPS], 1)
+            found.append(means.numpy())
+    finally:
+        torch.set_num_threads(threads)
     return np.concatenate(found)
+
+
+def _small(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """By Pillow, not by numpy: threads of its algebra that wait for one another would slow down what else is read."""
+    return np.asarray(Image.fromarray(picture).resize((SIDE, SIDE), Image.Resampling.BILINEAR))
+
+
+class Beholder:
+    """Embeds pictures in a thread of its own, while others are still being read; use it in a `with` block."""
+
+    def __init__(self) -> None:
+        self.done = 0
+        self._waiting: queue.SimpleQueue[Callable[[], NDArray[np.uint8]] | None] = queue.SimpleQueue()
+        self._thread = ThreadPoolExecutor(1)
+        self._found: Future[Floats] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        while not self._waiting.empty():  # stopped: nobody wants what is still waiting
+            self._waiting.get()
+        self._waiting.put(None)
+        self._thread.shutdown()
+
+    def add(self, picture: Callable[[], NDArray[np.uint8]]) -> None:
+        """Embed a picture (H, W, 3), sooner or later."""
+        self._waiting.put(picture)
+        self._found = self._found or self._thread.submit(embed, self._pictures())
+
+    def _pictures(self) -> Iterator[NDArray[np.uint8]]:
+        while (picture := self._waiting.get()) is not None:
+            yield picture()
+            self.done += 1
+
+    def embeddings(self, meanwhile: Callable[[int], None]) -> Floats:
+        """A row (N, 512) for each picture that was added, in order; `meanwhile` is called with how many are done."""
+        self._waiting.put(None)
+        while self._found is not None and not wait([self._found], timeout=0.1).done:
+            meanwhile(self.done)
+        return self._found.result() if self._found is not None else np.zeros((0, 512), np.float32)
 
 
 def outliers(embeddings: Floats) -> list[tuple[int, float]]:

@@ -18,7 +18,7 @@ Watch = Callable[[int, int], None]
 Rank = tuple[bool, float, bool, int, int]
 OF_A_SCAN = 0.75
 """Least likeness in detail of a picture and a scan of it; of watercolours cut from their sheets some come to 0.72."""
-_PORTION = 128
+_PORTION = 64
 """Pairs that are compared in one go."""
 
 

@@ -155,7 +155,8 @@ def _opened(data: bytes, ground: tuple[int, int, int]) -> _Opened:
         if factor < 1:
             opened.draft(None, (round(width * factor), round(height * factor)))
         opened.load()
-        picture = to_mode(ImageOps.exif_transpose(opened), "rgb", ground)
+        ImageOps.exif_transpose(opened, in_place=True)
+        picture = to_mode(opened, "rgb", ground)
     size = (height, width) if turn in (5, 6, 7, 8) else (width, height)
     if factor < 1:
         small = (max(1, round(size[0] * factor)), max(1, round(size[1] * factor)))
@@ -174,7 +175,7 @@ def small_picture(data: bytes, ground: tuple[int, int, int] = (255, 255, 255)) -
 
 def _thumbnail(pixels: NDArray[np.uint8]) -> bytes:
     picture = Image.fromarray(pixels)
-    picture.thumbnail((_THUMBNAIL, _THUMBNAIL), Image.Resampling.BILINEAR)
+    picture.thumbnail((_THUMBNAIL, _THUMBNAIL), Image.Resampling.BILINEAR, reducing_gap=1.0)
     buffer = io.BytesIO()
     picture.save(buffer, "JPEG", quality=70)
     return buffer.getvalue()
@@ -188,5 +189,6 @@ def pixel_digest(data: bytes) -> str:
     """
     with open_picture(data) as opened:
         opened.load()
-        picture = to_mode(ImageOps.exif_transpose(opened), "rgba")
+        ImageOps.exif_transpose(opened, in_place=True)
+        picture = to_mode(opened, "rgba")
     return hashlib.sha256(f"{picture.size}".encode() + picture.tobytes()).hexdigest()

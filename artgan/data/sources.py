@@ -93,7 +93,8 @@ def scan(path: Path, labels: str = "auto", memo: Path | None = None) -> Source:
     elif path.is_file() and _is_zip(path):
         found = _scan_zip(path)
     elif path.exists():
-        raise DatasetError(f"{path} is neither a folder nor a zip.", "Give the folder that holds the pictures.")
+        what = "is not a whole zip" if path.suffix.lower() == ".zip" else "is neither a folder nor a zip"
+        raise DatasetError(f"{path} {what}.", "Give the folder that holds the pictures.")
     else:
         raise DatasetError(f"{path} does not exist.", "Check the path; quote it when it holds spaces.")
     names = {file.name: file for file in found if not file.reason}

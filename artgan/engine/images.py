@@ -247,7 +247,8 @@ def _pages(opened: TiffImagePlugin.TiffImageFile) -> list[int]:
 def _upright(opened: ImageFile.ImageFile, channels: Channels, background: Color) -> Image.Image:
     """The frame at which an opened picture stands, decoded."""
     opened.load()
-    return to_mode(ImageOps.exif_transpose(opened), channels, background)
+    ImageOps.exif_transpose(opened, in_place=True)
+    return to_mode(opened, channels, background)
 
 
 def to_mode(picture: Image.Image, channels: Channels, background: Color = WHITE) -> Image.Image:
@@ -260,7 +261,7 @@ def to_mode(picture: Image.Image, channels: Channels, background: Color = WHITE)
         return color
     if alpha is not None:
         color = Image.composite(color, Image.new("RGB", color.size, background), alpha)
-    return color.convert(MODES[channels])
+    return color if color.mode == MODES[channels] else color.convert(MODES[channels])
 
 
 def alpha_of(picture: Image.Image) -> Image.Image | None:

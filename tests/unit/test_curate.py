@@ -272,7 +272,17 @@ def test_sources_without_pictures_are_named(tmp_path: Path) -> None:
             sorted_out(tmp_path / src, tmp_path / "set")
     with pytest.raises(DatasetError, match="neither a folder nor a zip"):
         sorted_out(tmp_path / "file.txt", tmp_path / "set")
+    (tmp_path / "half.zip").write_bytes(b"PK half of it")
+    with pytest.raises(DatasetError, match="not a whole zip"):
+        sorted_out(tmp_path / "half.zip", tmp_path / "set")
     assert not (tmp_path / "set").exists()
+
+
+def test_a_zip_is_called_one(messy: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="not the name of a zip") as caught:
+        sorted_out(messy, tmp_path / "set", format="zip")
+    assert caught.value.hint == "Call it set.zip."
+    assert [path.name for path in tmp_path.iterdir()] == ["messy"]
 
 
 def test_a_file_that_vanishes_meanwhile_is_named(messy: Path, tmp_path: Path) -> None:

@@ -42,6 +42,9 @@ def test_names_that_a_system_cannot_hold_are_changed() -> None:
     assert outputs("new\nline\x1b.jpg", 'a:b*c?"<>|\\d.jpg', "trailing ./x.jpg", "con \udcff.jpg") == [
         *("new_line_.jpg", "a_b_c______d.jpg", "trailing_/x.jpg", "con _udcff.jpg")
     ]
+    assert outputs("con.jpg", "aux/x.jpg", "LPT1.old.jpg", "console.jpg") == [
+        *("_con.jpg", "_aux/x.jpg", "_LPT1.old.jpg", "console.jpg")
+    ]
     (long,) = outputs("名" * 85 + ".jpg")
     assert long.startswith("名" * 60)
     assert len(long.encode()) < 215
