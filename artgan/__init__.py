@@ -4,6 +4,7 @@
     >>> artgan.curate("messy", "paintings")
     >>> artgan.train("paintings", preset="studio64", minutes=10)
     >>> artgan.sample(seeds="0-15", out="sheet.png")
+    >>> artgan.walk("out.mp4", frames=120)
     >>> artgan.stylize("photo.jpg", "painting.jpg")
 
 Every command of the command line is a function here, with the same words. Importing this module is cheap: torch is
@@ -17,18 +18,24 @@ __version__ = "0.1.0"
 
 _LAZY = {
     "ArtganError": "artgan.errors",
+    "BreedResult": "artgan.latent.breed",
     "CurationReport": "artgan.curation.report",
     "Engine": "artgan.engine.device",
+    "Generator": "artgan.latent.generator",
     "LoadedGenerator": "artgan.models.trained",
     "ProgressResult": "artgan.training.film",
+    "ProjectResult": "artgan.latent.project",
     "SampleResult": "artgan.latent.sample",
     "ScoreResult": "artgan.metrics.score",
     "Settings": "artgan.config",
     "StylizeResult": "artgan.style.stylize",
     "TrainResult": "artgan.training.session",
+    "WalkResult": "artgan.latent.walk",
     "again": "artgan.remake",
+    "breed": "artgan.latent.breed",
     "curate": "artgan.curation.curate",
     "diagnose": "artgan.engine.doctor",
+    "export_textbook": "artgan.curation.textbook",
     "get_weights": "artgan.engine.weights",
     "list_presets": "artgan.presets",
     "list_runs": "artgan.engine.storage",
@@ -37,12 +44,14 @@ _LAZY = {
     "paint": "artgan.data.painters",
     "paint_collection": "artgan.data.painters",
     "progress": "artgan.training.film",
+    "project": "artgan.latent.project",
     "read_recipe": "artgan.engine.images",
     "resume": "artgan.training.train",
     "sample": "artgan.latent.sample",
     "score": "artgan.metrics.score",
     "stylize": "artgan.style.stylize",
     "train": "artgan.training.train",
+    "walk": "artgan.latent.walk",
 }
 
 __all__ = [*_LAZY, "__version__"]  # noqa: PLE0604 - the names are literal above
@@ -51,6 +60,7 @@ if TYPE_CHECKING:
     from artgan.config import Settings as Settings
     from artgan.curation.curate import curate as curate
     from artgan.curation.report import CurationReport as CurationReport
+    from artgan.curation.textbook import export_textbook as export_textbook
     from artgan.data.painters import paint as paint
     from artgan.data.painters import paint_collection as paint_collection
     from artgan.engine.device import Engine as Engine
@@ -60,8 +70,15 @@ if TYPE_CHECKING:
     from artgan.engine.weights import get_weights as get_weights
     from artgan.engine.weights import list_weights as list_weights
     from artgan.errors import ArtganError as ArtganError
+    from artgan.latent.breed import BreedResult as BreedResult
+    from artgan.latent.breed import breed as breed
+    from artgan.latent.generator import Generator as Generator
+    from artgan.latent.project import ProjectResult as ProjectResult
+    from artgan.latent.project import project as project
     from artgan.latent.sample import SampleResult as SampleResult
     from artgan.latent.sample import sample as sample
+    from artgan.latent.walk import WalkResult as WalkResult
+    from artgan.latent.walk import walk as walk
     from artgan.metrics.score import ScoreResult as ScoreResult
     from artgan.metrics.score import score as score
     from artgan.models.trained import LoadedGenerator as LoadedGenerator

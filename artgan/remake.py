@@ -23,14 +23,14 @@ def again(
     on_event: Callable[["StylizeEvent"], None] = lambda event: None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Path:
-    """Make a picture that `artgan stylize` or `artgan sample` made once more, from the recipe inside it.
+    """Make a picture of `artgan stylize`, `artgan sample` or `artgan breed` once more, from the recipe inside it.
 
     Args:
         picture: a PNG, TIFF or JPEG that artgan wrote. The pictures a painting was made from are looked for where they
             lay, as seen from its folder.
         out: the file to write, or a folder for one of the same name; None is NAME-again beside it.
         overwrite: replace a file that exists.
-        runs_dir: the folder that holds the runs, for samples.
+        runs_dir: the folder that holds the runs, for samples and children.
         device: auto, cpu, cuda, cuda:N or mps.
         on_event: called with the events of a painting.
         should_stop: asked by a painting before every step.
@@ -55,11 +55,13 @@ def again(
             from artgan.style.redo import request
 
             asked = request(recipe, path.parent)
+        elif recipe.get("kind") == "breed":
+            asked = {"checkpoint": _checkpoint(recipe, path, Path(runs_dir))}
         elif recipe.get("kind") == "sample":
             asked = _sample_request(recipe, path, Path(runs_dir))
         else:
             raise UsageError(
-                f"{path} is a picture of a kind that cannot be made again.", "Give a painting or a sample."
+                f"{path} is a picture of a kind that cannot be made again.", "Give a painting, a sample or a child."
             )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UsageError(f"The recipe in {path} is damaged: {error!r}.", "Give a picture that artgan wrote.") from error
@@ -69,6 +71,10 @@ def again(
         return stylize(
             **asked, out=target, overwrite=overwrite, device=device, on_event=on_event, should_stop=should_stop
         ).files[0]
+    if recipe["kind"] == "breed":
+        from artgan.latent.breed import redraw
+
+        return redraw(path, recipe, asked["checkpoint"], target, overwrite, device)
     from artgan.latent.sample import sample
 
     return sample(**asked, out=target, overwrite=overwrite, device=device).files[0]
@@ -88,6 +94,23 @@ def _sample_request(recipe: Mapping[str, Any], picture: Path, runs_dir: Path) ->
         CheckpointError: the run or checkpoint is gone.
         KeyError, TypeError, ValueError, AttributeError: the recipe is damaged.
     """
+    truncation, columns = recipe["truncation"], recipe.get("columns")
+    return {
+        "run": _checkpoint(recipe, picture, runs_dir),
+        "seeds": [int(seed) for seed in recipe["seeds"]],
+        "class_name": recipe["class"],
+        "truncation": None if truncation is None else float(truncation),
+        "columns": None if columns is None else int(columns),
+    }
+
+
+def _checkpoint(recipe: Mapping[str, Any], picture: Path, runs_dir: Path) -> Path:
+    """The checkpoint that a picture was drawn from.
+
+    Raises:
+        CheckpointError: the run or checkpoint is gone.
+        KeyError, TypeError, ValueError: the recipe is damaged.
+    """
     # A sheet lies in its run, unless it was moved; then the run is looked for by its name.
     name = str(recipe["run"])
     inside = next((folder for folder in picture.absolute().parents if folder.name == name), None)
@@ -98,11 +121,4 @@ def _sample_request(recipe: Mapping[str, Any], picture: Path, runs_dir: Path) ->
             f"The checkpoint {checkpoint}, which {picture} was drawn from, is gone.",
             "Old checkpoints are thinned out; `artgan sample` draws from a newer one.",
         )
-    truncation, columns = recipe["truncation"], recipe.get("columns")
-    return {
-        "run": checkpoint,
-        "seeds": [int(seed) for seed in recipe["seeds"]],
-        "class_name": recipe["class"],
-        "truncation": None if truncation is None else float(truncation),
-        "columns": None if columns is None else int(columns),
-    }
+    return checkpoint

@@ -11,7 +11,7 @@ from artgan.cli.stylize import StylizeScreen
 
 
 def again(
-    picture: Annotated[Path, typer.Argument(help="A picture that artgan stylize or artgan sample made.")],
+    picture: Annotated[Path, typer.Argument(help="A picture that artgan stylize, sample or breed made.")],
     out: Annotated[Path | None, typer.Option("-o", "--out", help="By default NAME-again beside it.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that exists.")] = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",

@@ -10,6 +10,7 @@ from artgan.cli.screen import give, say, stop_signals
 COUNT, SIZE = 1500, 64
 # The schools whose pictures still read at 32 px, which is what two minutes on two cores are enough for.
 SCHOOLS = ("color-fields", "impasto", "mountains", "neoplastic", "suprematist", "waves")
+FRAMES, FILMED = 150, 96
 REPAINTED = 256
 """Pixels of a side of the picture that is repainted at the end, which then takes some ten seconds."""
 
@@ -19,7 +20,7 @@ def demo(
     minutes: Annotated[float, typer.Option(help="How long to train.")] = 2.0,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the paintings and of the training.")] = 0,
 ) -> None:
-    """Paint a small collection, train a GAN on it for two minutes, draw new pictures, and repaint one after another.
+    """Paint a small collection, train a GAN on it for two minutes, draw and film new pictures, and repaint one.
 
     Example: artgan demo
     """
@@ -29,6 +30,7 @@ def demo(
     from artgan.data.painters import paint_collection
     from artgan.errors import Interrupted
     from artgan.latent.sample import sample
+    from artgan.latent.walk import walk
     from artgan.training.train import train
 
     paintings, runs_dir = folder / "paintings", folder / "runs"
@@ -52,17 +54,24 @@ def demo(
         raise Interrupted(f"Stopped at {result.nimg / 1000:.1f} kimg; saved.", f"Go on with: artgan demo {folder}")
     say("3. Drawing new pictures: one row per school, one column per seed.")
     sheet = sample(result.run, seeds="0-9", out=folder / "samples.png", overwrite=True).files[0]
-    say("4. Repainting a wave in the manner of a night.")
+    say("4. Walking from school to school.")
+    film = walk(
+        folder / "walk.mp4", run=result.run, frames=FRAMES, grid=(3, 2), size=FILMED, even=True, overwrite=True
+    ).file
+    say("5. Repainting a wave in the manner of a night.")
     repainted = _repaint(folder, seed)
     say(f"   Training pictures: {result.run / 'reals.png'}")
     say(f"   New pictures:      {sheet}", "green")
+    say(f"   Walk:              {film}", "green")
     say(f"   Repainted:         {repainted}", "green")
     say("With your own pictures:")
     say("   artgan train ./paintings --minutes 10    trains on a folder; the same command again goes on")
     say("   artgan sample --seeds 0-15 -o sheet.png  draws from the latest run")
+    say("   artgan walk --frames 120 out.mp4         films a walk through what it has learnt")
     say("   artgan stylize photo.jpg painting.jpg    repaints a picture in the manner of another")
     say("   artgan presets list                      shows other ways to train")
     give(str(sheet))
+    give(str(film))
     give(str(repainted))
 
 

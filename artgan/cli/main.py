@@ -13,17 +13,20 @@ from typer.core import TyperGroup
 import artgan
 from artgan.cli import (
     again,
+    breed,
     cache,
     curate,
     demo,
     doctor,
     presets,
     progress,
+    project,
     runs,
     sample,
     score,
     stylize,
     train,
+    walk,
     weights,
 )
 from artgan.cli.screen import say
@@ -95,6 +98,9 @@ app.command("curate")(curate.curate)
 app.command("train")(train.train)
 app.command("resume")(train.resume)
 app.command("sample")(sample.sample)
+app.command("walk")(walk.walk)
+app.command("breed")(breed.breed)
+app.command("project")(project.project)
 app.command("stylize")(stylize.stylize)
 app.command("again")(again.again)
 app.command("score")(score.score)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def progress(
     run: Annotated[str | None, typer.Argument(help="Number, name or folder of a run; the latest by default.")] = None,
     out: Annotated[
-        Path | None, typer.Argument(help="A film: .mp4, .gif, .webp or .png. By default progress.mp4 in the run.")
+        Path | None, typer.Argument(help="A film: .mp4, .gif, .webp, .apng ... By default progress.mp4 in the run.")
     ] = None,
     seconds: Annotated[float | None, typer.Option(help="Length of the film; at most 10 by default.")] = None,
     fps: Annotated[float, typer.Option(help="Frames per second.")] = 25.0,

@@ -1,55 +1,72 @@
-"""Films: frames stream through ffmpeg into an MP4, GIF, WebP or animated PNG. Memory does not grow with their number.
-
-ffmpeg is run here rather than through imageio's writer, which does not look at the exit code: a disk that filled up at
-the end would leave half a film behind, and nobody would be told.
-"""
+"""Films: frames stream into an MP4, a GIF, ... or a folder of PNGs. Memory does not grow with their number."""
 
 import contextlib
 import itertools
 import os
-import re
 import shutil
-import subprocess
-import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
-from typing import IO
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from artgan.engine.codecs import (
+    FORMATS,
+    GIF_FASTEST,
+    PICTURES,
+    Codec,
+    codec_of,
+    container_arguments,
+    format_of,
+    holds_sound,
+    picture_arguments,
+    sound_arguments,
+    whole_blocks,
+)
+from artgan.engine.feeding import Frame, Handed, hand_over
+from artgan.engine.ffmpeg import literal, run
+from artgan.engine.film_recipe import FRAME_KEY, as_ffmetadata, as_text, insert_recipe, read_film_recipe
+from artgan.engine.images import encode_png
 from artgan.engine.palette import ColorCount
+from artgan.engine.sound import check_sound, sound_source
 from artgan.engine.storage import beside, naming_the_path
-from artgan.errors import StorageError, UsageError
+from artgan.errors import Interrupted, UsageError
 
-Frame = NDArray[np.uint8]
+__all__ = ["FORMATS", "Codec", "Frame", "check_video", "read_film_recipe", "write_video"]
 
-FORMATS = (".mp4", ".gif", ".webp", ".png")
-GIF_FASTEST = 50  # its delays are whole hundredths of a second, and browsers slow down one of 1/100
-# x264 writes other bytes with other numbers of threads: fixed, one film is the same file on machines of 2 and 64 cores.
-_THREADS = 4
-_FFMPEG_HINT = "`pip install imageio[ffmpeg]` brings an ffmpeg; the variable IMAGEIO_FFMPEG_EXE names another."
+_PNG_WRITERS = 4  # threads; packing a PNG takes longer than drawing many a frame
 
 
-def check_video(path: Path, fps: float, quality: float = 75) -> None:
+def check_video(
+    path: Path, fps: float, quality: float = 75, codec: Codec | None = None, sound: Path | None = None
+) -> None:
     """Refuse what `write_video` would refuse, before the first frame is drawn.
 
     Raises:
-        UsageError: the suffix of `path` names no known format, or `fps` or `quality` makes no sense.
+        UsageError: the suffix of `path` names no known format, or one that does not go together with `codec` or
+            `sound`; `sound` cannot be read, or `fps` or `quality` makes no sense.
+        StorageError: there is a sound, and no ffmpeg to read it.
     """
-    if path.suffix.lower() not in FORMATS:
-        known = f"{', '.join(FORMATS[:-1])} or {FORMATS[-1]}"
-        raise UsageError(f"{path} is not the name of a film.", f"Give one that ends in {known}.")
+    suffix = format_of(path)
+    if suffix == PICTURES and path.exists():
+        raise UsageError(f"{path} exists.", "Give a folder that does not exist yet: it is made for the pictures.")
     if path.is_dir():
         raise UsageError(f"{path} is a folder.", "Give the name of a file.")
+    codec_of(path, codec)
     if not 0.1 <= fps <= 240:
         raise UsageError(f"--fps {fps:g} is not a frame rate.", "Give frames per second, from 0.1 to 240, such as 25.")
-    if path.suffix.lower() == ".gif" and fps > GIF_FASTEST:
+    if suffix == ".gif" and fps > GIF_FASTEST:
         hint = f"Give --fps {GIF_FASTEST} or less, or write an .mp4."
         raise UsageError(f"A GIF shows at most {GIF_FASTEST} frames per second, not {fps:g}.", hint)
     if not 0 <= quality <= 100:
         raise UsageError(f"--quality {quality:g} is not a quality.", "Give 0 (small file) to 100; 75 is the default.")
+    if sound is not None:
+        if not holds_sound(suffix):
+            place = f"A {suffix} file" if suffix else "A folder of PNGs"
+            raise UsageError(f"{place} has no place for the sound of {sound}.", "Write an .mp4, .mov or .mkv.")
+        check_sound(sound)
 
 
 def write_video(
@@ -58,17 +75,30 @@ def write_video(
     *,
     fps: float = 25,
     quality: float = 75,
+    codec: Codec | None = None,
     loop: bool = True,
+    sound: Path | None = None,
+    recipe: Mapping[str, Any] | None = None,
+    keep_partial: bool = False,
     on_recolored: Callable[[int], None] = lambda done: None,
 ) -> int:
     """Write a film; it appears under its name when it is whole. The same frames are the same bytes.
 
     Args:
-        path: its suffix chooses the format: .mp4 (H.264, which plays everywhere), .gif, .webp or .png (APNG).
-        frames: pictures (H, W, 3), all of one size. H.264 wants even sides: an odd one repeats its last row or column.
+        path: its suffix chooses the format: .mp4, .mov, .mkv, .gif, .webp, .apng or .png (both APNG); without one it
+            is a new folder of PNGs, 00000.png and on.
+        frames: pictures (H, W, 3), all of one size, that are drawn in this thread while others are being written.
         fps: frames per second, 0.1 to 240; a GIF rounds each delay to 1/100 s and keeps the length of the whole.
-        quality: 0 to 100 for .mp4 and .webp; a GIF has 256 colours, an APNG loses nothing.
-        loop: play over and over (GIF, WebP, APNG; an MP4 leaves that to the player).
+        quality: 0 to 100 for h264, hevc and .webp; at 75, the eye sees no loss. A GIF has 256 colours, and APNG, PNG
+            and lossless lose nothing.
+        codec: of an .mp4, .mov or .mkv: h264 (None; plays everywhere) or hevc (fewer bytes), which repeat the last row
+            or column of an odd side; prores (422 HQ, for editing, in a .mov), which repeats that of an odd width;
+            lossless (H.264 in RGB: every bit, for players that decode in software).
+        loop: play over and over (GIF, WebP, APNG; the others leave that to the player).
+        sound: a file whose sound goes into an .mp4, .mov or .mkv, cut to the length of the film.
+        recipe: how the film was made, as JSON takes it; `read_film_recipe` reads it back.
+        keep_partial: when drawing is broken off by the user, finish the film with the frames so far. Being broken off
+            once more while that is done leaves nothing.
         on_recolored: a GIF's frames wait until all have come, and then get their palette, which takes longer than the
             rest: called now and then with how many have it.
 
@@ -78,49 +108,70 @@ def write_video(
     Raises:
         UsageError: `check_video` says no, or there is no frame.
         StorageError: the disk is full, the folder cannot be written, or ffmpeg is missing or fails.
+        Interrupted: the user broke it off, and the film was kept; it says how many frames are in it.
     """
-    check_video(path, fps, quality)
+    check_video(path, fps, quality, codec, sound)
+    suffix, codec = format_of(path), codec_of(path, codec)
+    text = as_text(recipe) if recipe is not None else None
     stream = iter(frames)
     first = next(stream, None)
     if first is None:
         raise UsageError(f"There is no frame for {path}.", "Ask for at least one.")
-    padded = _even if path.suffix.lower() == ".mp4" else _as_it_is
-    height, width, _ = padded(first).shape
+    alike = _of_one_size(itertools.chain([first], stream), first)
+    prepare = partial(_padded, blocks=whole_blocks(codec))
+    height, width, _ = prepare(first).shape
     source = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x{height}"]
-    source += ["-r", str(Fraction(fps).limit_denominator(1001)), "-i", "pipe:0"]
-    alike = map(padded, _of_one_size(itertools.chain([first], stream), first))
+    source += ["-r", str(_exact(fps)), "-i", "pipe:0"]
     with _in_a_folder_beside(path) as folder:
         film = folder / "film"
-        if path.suffix.lower() == ".gif":
-            count = _write_gif(path, film, source, alike, loop, on_recolored)
+        if suffix == PICTURES:
+            handed = _write_pictures(path, film, alike, recipe or {}, keep_partial)
+        elif suffix == ".gif":
+            handed = _write_gif(path, film, source, alike, loop, keep_partial, on_recolored)
         else:
-            count = _ffmpeg(path, [*source, *_codec(path, quality, loop), _name(film)], alike)
+            form = picture_arguments(suffix, codec, quality, loop)
+            if codec is not None:
+                source += _tags(path, folder, text)
+                form += container_arguments(suffix, codec)
+            handed = run(path, [*source, *form, literal(film)], alike, prepare=prepare, keep_partial=keep_partial)
+        if sound is not None:
+            form = [*sound_arguments(codec, handed.count / _exact(fps)), *container_arguments(suffix, codec)]
+            _add_sound(path, film, [*_tags(path, folder, text), *sound_source(sound)], form)
         with naming_the_path(path):
-            with film.open("rb+") as file:
-                os.fsync(file.fileno())
-            film.replace(path)
-    return count
+            if text is not None and codec is None and suffix != PICTURES:
+                insert_recipe(film, suffix, text, (width, height))
+            _settle(film, path)
+    if handed.stopped:
+        told = f"Stopped: {path} has the {handed.count} frames that were drawn."
+        raise Interrupted(told, "Give the same command with --overwrite to draw all of them.") from handed.stopped
+    return handed.count
 
 
-def _codec(path: Path, quality: float, loop: bool) -> list[str]:
-    """What ffmpeg needs to know of a format that is written in one go."""
-    if path.suffix.lower() == ".webp":
-        return ["-c:v", "libwebp_anim", "-quality", f"{quality:g}", "-loop", str(int(not loop)), "-f", "webp"]
-    if path.suffix.lower() == ".png":
-        return ["-c:v", "apng", "-plays", str(int(not loop)), "-f", "apng"]
-    # Players take untagged films for BT.709 or BT.601 by their height: said plainly, colours stay what they are.
-    scale = "scale=out_color_matrix=bt709:out_range=tv:flags=accurate_rnd+full_chroma_inp+bitexact"
-    colors = "setparams=color_primaries=bt709:color_trc=bt709"
-    return [
-        *("-vf", f"{scale},format=yuv420p,{colors}", "-c:v", "libx264"),
-        *("-threads", str(_THREADS), "-crf", f"{48 - 0.4 * quality:.1f}"),
-        *("-movflags", "+faststart", "-f", "mp4"),  # the index first: a browser shows it while it loads
-    ]
+def _tags(path: Path, folder: Path, text: str | None) -> list[str]:
+    """An input of ffmpeg with all that a film shall say of itself: the recipe, or nothing."""
+    told = folder / "tags"
+    with naming_the_path(path):
+        told.write_text(as_ffmetadata(text), encoding="ascii")
+    return ["-f", "ffmetadata", "-i", literal(told)]
+
+
+def _add_sound(path: Path, film: Path, inputs: list[str], form: list[str]) -> None:
+    """Put a sound beside the frames, once it is known how many there are; they are not coded again."""
+    silent = film.with_name("silent")
+    with naming_the_path(path):
+        film.rename(silent)
+    run(path, ["-i", literal(silent), *inputs, *form, literal(film)])
 
 
 def _write_gif(
-    path: Path, film: Path, source: list[str], frames: Iterable[Frame], loop: bool, on_recolored: Callable[[int], None]
-) -> int:
+    path: Path,
+    film: Path,
+    source: list[str],
+    frames: Iterable[Frame],
+    loop: bool,
+    keep_partial: bool,
+    on_recolored: Callable[[int], None],
+) -> Handed:
     """One palette for the whole film, so that nothing flickers: the frames wait on disk until all have been looked at.
 
     Of ffmpeg's ditherings, sierra3 came next to the best in colour on our films, and shimmered and weighed less.
@@ -128,92 +179,34 @@ def _write_gif(
     stored, palette, colors = film.with_name("frames"), film.with_name("palette"), ColorCount()
     # x264's lossless mode: exact at every size, and for films that stand still now and then a sixth of FFV1's bytes.
     lossless = ["-c:v", "libx264rgb", "-qp", "0", "-preset", "ultrafast", "-f", "nut"]
-    count = _ffmpeg(path, [*source, *lossless, _name(stored)], map(colors.look, frames))
+    handed = run(path, [*source, *lossless, literal(stored)], frames, prepare=colors.look, keep_partial=keep_partial)
     with naming_the_path(path):
         palette.write_bytes(colors.palette().tobytes())
-    again = ["-i", _name(stored), "-f", "rawvideo", "-pix_fmt", "rgb24", "-s", "16x16", "-i", _name(palette)]
+    again = ["-i", literal(stored), "-f", "rawvideo", "-pix_fmt", "rgb24", "-s", "16x16", "-i", literal(palette)]
     again += ["-lavfi", "paletteuse=dither=sierra3:diff_mode=rectangle", "-loop", "0" if loop else "-1"]
-    _ffmpeg(path, [*again, "-f", "gif", _name(film)], on_frame=on_recolored)
-    return count
+    run(path, [*again, "-f", "gif", literal(film)], on_frame=on_recolored)
+    return handed
 
 
-def _ffmpeg(
-    path: Path, arguments: list[str], frames: Iterable[Frame] = (), on_frame: Callable[[int], None] | None = None
-) -> int:
-    """Run ffmpeg, feeding it `frames`, and return how many it took; `on_frame` hears how many it has written.
+def _write_pictures(
+    path: Path, folder: Path, frames: Iterable[Frame], recipe: Mapping[str, Any], keep_partial: bool
+) -> Handed:
+    """A PNG for each frame, with the recipe and the frame's number."""
 
-    Raises:
-        StorageError: it is missing or fails; the sentence names `path` and ends with ffmpeg's own last words.
-    """
-    telling = ["-progress", "pipe:1"] if on_frame else []
-    command = [_program(path), "-v", "error", "-nostdin", *telling, *arguments]
-    with tempfile.TemporaryFile() as words:
-        try:
-            # In a session of its own, so that Ctrl-C reaches only us: who asked for the film decides how it ends.
-            process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=words, start_new_session=True
-            )
-        except OSError as error:
-            raise StorageError(f"{command[0]} does not start: {error.strerror}.", _FFMPEG_HINT) from error
-        assert process.stdin is not None
-        assert process.stdout is not None
-        try:
-            count = _feed(process.stdin, frames)
-            for line in process.stdout:  # empty, unless it was told to tell
-                if on_frame and line.startswith(b"frame="):
-                    on_frame(int(line[6:]))
-            failed = process.wait() != 0
-        except BaseException:
-            process.kill()
-            raise
-        finally:
-            with contextlib.suppress(OSError):
-                process.stdin.close()
-            process.stdout.close()
-            process.wait()
-        words.seek(0)
-        said = words.read().decode(errors="replace")
-    if failed:
-        raise _failure(path, said)
-    return count
+    def write(number: int, frame: Frame) -> None:
+        data = encode_png(frame.transpose(2, 0, 1), {**recipe, FRAME_KEY: number})
+        with naming_the_path(path), (folder / f"{number:05d}.png").open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+
+    with naming_the_path(path):
+        folder.mkdir()
+    return hand_over(frames, write, writers=_PNG_WRITERS, keep_partial=keep_partial)
 
 
-def _feed(pipe: IO[bytes], frames: Iterable[Frame]) -> int:
-    """Write frames until they end, or until ffmpeg gives up: its exit code and its words then say why."""
-    count = 0
-    for frame in frames:
-        try:
-            pipe.write(frame.tobytes())
-        except OSError:
-            break
-        count += 1
-    with contextlib.suppress(OSError):
-        pipe.close()
-    return count
-
-
-def _failure(path: Path, said: str) -> StorageError:
-    lines = [re.sub(r"^\[[^]]*\]\s*", "", line).strip() for line in said.splitlines() if line.strip()]
-    full = next((line for line in lines if re.search("No space left|quota exceeded|File too large", line)), None)
-    if full is not None:
-        reason = full.rpartition(": ")[2]
-        return StorageError(f"{path} cannot be written: {reason}.", "Free some disk space.")
-    reason = lines[-1].rstrip(".") if lines else "it ended without a word"
-    return StorageError(f"ffmpeg could not write {path}: {reason}.", "Try another format, such as .mp4 or .gif.")
-
-
-def _program(path: Path) -> str:
-    import imageio_ffmpeg
-
-    try:
-        return str(imageio_ffmpeg.get_ffmpeg_exe())
-    except RuntimeError as error:
-        raise StorageError(f"{path} cannot be written: there is no ffmpeg.", _FFMPEG_HINT) from error
-
-
-def _name(path: Path) -> str:
-    """A file as ffmpeg takes it literally: without the prefix, `a:b.mp4` would be an address."""
-    return f"file:{path}"
+def _exact(fps: float) -> Fraction:
+    return Fraction(fps).limit_denominator(1001)
 
 
 def _of_one_size(frames: Iterable[Frame], first: Frame) -> Iterator[Frame]:
@@ -223,13 +216,20 @@ def _of_one_size(frames: Iterable[Frame], first: Frame) -> Iterator[Frame]:
         yield frame
 
 
-def _as_it_is(frame: Frame) -> Frame:
-    return frame
+def _padded(frame: Frame, blocks: tuple[int, int]) -> Frame:
+    """Repeat the last row and column until the sides are multiples of `blocks`."""
+    short = -frame.shape[0] % blocks[0], -frame.shape[1] % blocks[1]
+    return np.pad(frame, ((0, short[0]), (0, short[1]), (0, 0)), mode="edge") if any(short) else frame
 
 
-def _even(frame: Frame) -> Frame:
-    height, width, _ = frame.shape
-    return np.pad(frame, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge") if height % 2 or width % 2 else frame
+def _settle(film: Path, path: Path) -> None:
+    """Give a whole film its name, once the disk has it."""
+    if film.is_file():
+        with film.open("rb+") as file:
+            os.fsync(file.fileno())
+        film.replace(path)
+    else:
+        film.rename(path)
 
 
 @contextlib.contextmanager

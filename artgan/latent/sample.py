@@ -162,7 +162,7 @@ def _write_sheet(
     names = {picture.class_name for picture in wanted}
     own = {
         **recipe,
-        "seeds": sorted({picture.seed for picture in wanted}),
+        "seeds": list(dict.fromkeys(picture.seed for picture in wanted)),
         "class": names.pop() if len(names) == 1 else None,
         "columns": columns,
         "command": _command(recipe, wanted),

@@ -7,6 +7,8 @@ from torch import nn
 class ClassLatent(nn.Module):
     """A learned vector for the class beside the latent: (N, z_dim) and labels (N,) to (N, width).
 
+    In place of labels, shares of the classes (N, c_dim) give the vector in between.
+
     Without classes (c_dim 0) the latent passes as it is.
     """
 
@@ -17,7 +19,9 @@ class ClassLatent(nn.Module):
 
     def forward(self, z: torch.Tensor, c: torch.Tensor | None) -> torch.Tensor:
         """Latents with the vector of their class."""
-        return z if self.embedding is None else torch.cat([z, self.embedding(c)], 1)
+        if self.embedding is None or c is None:
+            return z
+        return torch.cat([z, c @ self.embedding.weight if c.is_floating_point() else self.embedding(c)], 1)
 
 
 class Projection(nn.Module):

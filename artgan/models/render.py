@@ -10,7 +10,9 @@ AT_ONCE = 16
 
 @torch.no_grad()
 def render(generator: nn.Module, engine: Engine, z: torch.Tensor, c: torch.Tensor | None) -> torch.Tensor:
-    """Pictures (N, C, H, W) in [-1, 1], float32 on the CPU, for latents (N, z_dim) and labels (N,) or None.
+    """Pictures (N, C, H, W) in [-1, 1], float32 on the CPU, for latents (N, z_dim).
+
+    `c` are labels (N,), or shares of the classes (N, c_dim) for pictures between them, or None without classes.
 
     The generator is used in evaluation mode and left in the mode it was in. Latents are always rendered AT_ONCE at a
     time, filled up where there are fewer: convolutions round differently for other batch sizes, and a seed must give
@@ -19,7 +21,7 @@ def render(generator: nn.Module, engine: Engine, z: torch.Tensor, c: torch.Tenso
     count, training = len(z), generator.training
     filling = -count % AT_ONCE
     z = torch.cat([z, z[:1].expand(filling, -1)])
-    c = torch.cat([c, c[:1].expand(filling)]) if c is not None else None
+    c = torch.cat([c, c[:1].expand(filling, *c.shape[1:])]) if c is not None else None
     generator.eval()
     try:
         parts = []

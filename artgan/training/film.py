@@ -69,7 +69,8 @@ def progress(
 
     Args:
         run: number, name or folder of a run; None is the latest.
-        out: a name ending in .mp4, .gif, .webp or .png; None writes `progress.mp4` into the run's folder.
+        out: a name ending in .mp4, .mov, .mkv, .gif, .webp or .apng, or a new folder for PNGs; None writes
+            `progress.mp4` into the run's folder.
         seconds: length of the film; None gives each preview 0.8 s, and 10 s to all of them at most.
         fps: frames per second.
         fade: seconds of crossfade from one preview to the next; 0 cuts.

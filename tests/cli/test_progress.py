@@ -72,7 +72,7 @@ def test_an_existing_film_is_kept() -> None:
     [
         (["7", "out.mp4"], 5, "no run '7'"),
         (["out.mp4", "--runs", "elsewhere"], 5, "no run in elsewhere"),
-        (["0", "out.mov"], 2, "out.mov is not the name of a film"),
+        (["0", "out.avi"], 2, "out.avi is not the name of a film"),
         (["0", "out.gif", "--fps", "60"], 2, "at most 50"),
         (["0", "out.mp4", "--seconds", "-3"], 2, "--seconds -3"),
         (["0", "runs/00000-first-studio64/run.json/out.mp4"], 5, "out.mp4 cannot be written"),

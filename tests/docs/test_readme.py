@@ -17,6 +17,8 @@ from artgan.cli.main import app
 from artgan.config import field_descriptions, validated
 from artgan.presets import find_preset, list_presets
 from tests.conftest import painted
+from tests.filming import write_tone
+from tests.unit.test_curation_textbook import mnist
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -31,6 +33,7 @@ SHORTER = {
     "resume": ["--minutes", "0.001"],
     "doctor": ["--seconds", "0.05"],
     "score": ["--num", "8"],
+    "project": ["--steps", "2"],
     "stylize": ["--size", "48", "--detail", "fast"],
 }
 
@@ -63,6 +66,8 @@ def test_every_command_of_the_readme_runs(
         path.parent.mkdir(exist_ok=True)
         painted(number, 48, 36).save(path)
     Image.fromarray(np.repeat(np.arange(36)[:, None] < 18, 48, axis=1)).save("mask.png")
+    mnist(Path("downloads"))
+    write_tone(Path("song.wav"), 0.5)
     assert len(COMMANDS) >= 15
     for command in COMMANDS:
         result = CliRunner().invoke(app, shortened(command))
@@ -122,7 +127,7 @@ def parse(words: list[str]) -> None:
 
 
 def test_every_gallery_picture_lies_beside_a_recipe_that_parses() -> None:
-    pictures = sorted((ROOT / "gallery").glob("*.png"))
+    pictures = sorted(path for path in (ROOT / "gallery").iterdir() if path.suffix in (".png", ".gif"))
     assert pictures
     for picture in pictures:
         recipe = picture.with_suffix(".sh").read_text()

@@ -1,0 +1,122 @@
+"""Keyframes of a walk: the latents that it passes, and the classes that melt into one another on the way."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from artgan.latent.latents import Latent, latents_from
+from artgan.latent.project import Projecting, finder
+from artgan.models.trained import LoadedGenerator
+
+KEYS = 6
+"""Keyframes when nobody names any."""
+_MOST_CLASSES = 24  # that are passed when nobody names one
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One picture of the grid: keyframes (K, z_dim), shares of the classes (K, c_dim), and where it sets out."""
+
+    z: NDArray[np.float32]
+    classes: NDArray[np.float32]
+    names: tuple[str, ...]
+    start: float
+    seed: int
+
+
+def cells_of(
+    model: LoadedGenerator,
+    count: int,
+    words: list[str | Path],
+    class_name: str | None,
+    truncation: float | None,
+    seed: int,
+    on_event: Callable[[Projecting], None],
+    should_stop: Callable[[], bool],
+) -> list[Cell]:
+    """The keyframes of every picture of a grid.
+
+    Args:
+        model: that paints them.
+        count: pictures of the grid.
+        words: as `latents_from` takes them; all pictures then go the same way, from equally spaced places on.
+        class_name: a class, or several with commas between, for keyframes that name none, in turn; None is all.
+        truncation: of seeds.
+        seed: chooses the keyframes that nobody names, and one for each picture.
+        on_event: called while pictures of one's own are projected.
+        should_stop: asked then before every step.
+
+    Raises:
+        UsageError: a word or a class is not known.
+        DatasetError: a picture of one's own cannot be read.
+        Interrupted: it was stopped.
+    """
+    classes = _class_names(model, class_name)
+    if words:
+        found = _named(model, words, classes, truncation, on_event, should_stop)
+        return [_cell(model, found, place * len(found) / count, seed + place) for place in range(count)]
+    each = max(KEYS, min(len(classes), _MOST_CLASSES))
+    cells = []
+    for place in range(count):
+        first = (seed * count + place) * each
+        found = _seeded(model, range(first, first + each), classes, truncation)
+        cells.append(_cell(model, found, 0.0, seed * count + place))
+    return cells
+
+
+def _class_names(model: LoadedGenerator, text: str | None) -> list[str]:
+    """The classes that a text names; all of the model's, if it names none."""
+    if text is None:
+        return list(model.classes)
+    names = [text] if text in model.classes else [name.strip() for name in text.split(",")]
+    for name in names:
+        model.class_index(name)
+    return names
+
+
+def _seeded(
+    model: LoadedGenerator, seeds: Sequence[int], classes: Sequence[str], truncation: float | None
+) -> list[Latent]:
+    """Latents of seeds, whose classes take turns."""
+    words = [f"{classes[place % len(classes)]}:{seed}" if classes else f"{seed}" for place, seed in enumerate(seeds)]
+    return latents_from(words, model, truncation=truncation)
+
+
+def _named(
+    model: LoadedGenerator,
+    words: Sequence[str | Path],
+    classes: Sequence[str],
+    truncation: float | None,
+    on_event: Callable[[Projecting], None],
+    should_stop: Callable[[], bool],
+) -> list[Latent]:
+    """The latents of words; those that do not say their class take turns in `classes`."""
+    project = finder(model, classes[0] if len(classes) == 1 else None, on_event, should_stop)
+    found: list[Latent] = []
+    for word in words:
+        kind = classes[len(found) % len(classes)] if classes else None
+        found += latents_from([word], model, class_name=kind, truncation=truncation, project=project)
+    return found
+
+
+def _cell(model: LoadedGenerator, found: Sequence[Latent], start: float, seed: int) -> Cell:
+    shares = np.zeros((len(found), len(model.classes)), np.float32)
+    for place, latent in enumerate(found):
+        if latent.class_name is not None:
+            shares[place, model.class_index(latent.class_name)] = 1
+    return Cell(np.stack([latent.z for latent in found]), shares, tuple(latent.name for latent in found), start, seed)
+
+
+def blend(shares: NDArray[np.float32], at: Floats, loop: bool) -> NDArray[np.float32]:
+    """Shares of the classes (n, c_dim) between those of the keyframes (K, c_dim): one class melts into the next."""
+    count = len(shares)
+    where = np.mod(at, count) if loop else np.clip(at, 0, count - 1)
+    first = np.floor(where).astype(np.int64)
+    t = (where - first)[:, None].astype(np.float32)
+    first %= count
+    second = (first + 1) % count if loop else np.minimum(first + 1, count - 1)
+    return np.asarray((1 - t) * shares[first] + t * shares[second], np.float32)
