@@ -20,7 +20,7 @@ def demo(
     minutes: Annotated[float, typer.Option(help="How long to train.")] = 2.0,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the paintings and of the training.")] = 0,
 ) -> None:
-    """Paint a small collection, train a GAN on it for two minutes, draw and film new pictures, and repaint one.
+    """Paint a small collection, train a GAN on it for two minutes, draw new pictures, repaint one, and film a walk.
 
     Example: artgan demo
     """
@@ -54,16 +54,16 @@ def demo(
         raise Interrupted(f"Stopped at {result.nimg / 1000:.1f} kimg; saved.", f"Go on with: artgan demo {folder}")
     say("3. Drawing new pictures: one row per school, one column per seed.")
     sheet = sample(result.run, seeds="0-9", out=folder / "samples.png", overwrite=True).files[0]
-    say("4. Walking from school to school.")
+    say("4. Repainting a wave in the manner of a night.")
+    repainted = _repaint(folder, seed)
+    say("5. Walking from school to school.")
     film = walk(
         folder / "walk.mp4", run=result.run, frames=FRAMES, grid=(3, 2), size=FILMED, even=True, overwrite=True
     ).file
-    say("5. Repainting a wave in the manner of a night.")
-    repainted = _repaint(folder, seed)
     say(f"   Training pictures: {result.run / 'reals.png'}")
     say(f"   New pictures:      {sheet}", "green")
-    say(f"   Walk:              {film}", "green")
     say(f"   Repainted:         {repainted}", "green")
+    say(f"   Walk:              {film}", "green")
     say("With your own pictures:")
     say("   artgan train ./paintings --minutes 10    trains on a folder; the same command again goes on")
     say("   artgan sample --seeds 0-15 -o sheet.png  draws from the latest run")
@@ -71,8 +71,8 @@ def demo(
     say("   artgan stylize photo.jpg painting.jpg    repaints a picture in the manner of another")
     say("   artgan presets list                      shows other ways to train")
     give(str(sheet))
-    give(str(film))
     give(str(repainted))
+    give(str(film))
 
 
 def _repaint(folder: Path, seed: int) -> Path:

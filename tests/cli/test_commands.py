@@ -165,11 +165,11 @@ def test_doctor_reports_and_names_what_is_wrong(monkeypatch: pytest.MonkeyPatch)
 def test_demo_paints_trains_and_draws(studio: Path) -> None:
     result = artgan("demo", "--minutes", "0.001")
     assert result.exit_code == 0, result.stderr
-    pictures = [Path("artgan-demo") / name for name in ("samples.png", "repainted.png")]
+    pictures = [Path("artgan-demo") / name for name in ("samples.png", "repainted.png", "walk.mp4")]
     assert result.stdout.split() == [str(picture) for picture in pictures]
     schools = {path.name for path in (studio / "artgan-demo" / "paintings").iterdir()}
     assert len(schools) >= 6
-    for words in ("artgan train ./paintings", "artgan sample", "artgan stylize photo.jpg", *schools):
+    for words in ("artgan train ./paintings", "artgan sample", "artgan walk", "artgan stylize photo.jpg", *schools):
         assert words in result.stderr
     with Image.open(studio / "artgan-demo" / "samples.png") as picture:
         assert picture.size[1] > picture.size[0] * len(schools) / 12

@@ -158,14 +158,14 @@ def test_a_run_with_several_processes_that_is_killed_goes_on() -> None:
     finish(*words)
 
 
-@pytest.mark.parametrize("kind", ["zip", "webdataset"])
-def test_packing_that_is_killed_goes_on(kind: str) -> None:
-    words = ["curate", "messy", "sorted", "--format", kind]
+@pytest.mark.parametrize(("kind", "dst"), [("zip", "sorted.zip"), ("webdataset", "sorted")])
+def test_packing_that_is_killed_goes_on(kind: str, dst: str) -> None:
+    words = ["curate", "messy", dst, "--format", kind]
     with begin(*words, last=at("Packing", "time.sleep(60)", 3, "packing")) as process:
         wait_for(Path(), "reached", process)
         process.kill()
         process.communicate(timeout=30)
-    assert not Path("sorted").exists()
+    assert not Path(dst).exists()
     finish(*words)
     assert [path.name for path in Path().iterdir() if path.name.startswith(".")] == []
 

@@ -73,7 +73,7 @@ def test_repainting_keeps_the_order_of_lightness_and_acts_gradually(
     assert found.abs().max() <= 1
     before, after = (to_oklab(x)[0, 0].flatten() for x in (content, found))
     ordered = after[before.argsort(stable=True)]
-    assert (ordered.diff() > -2e-3).all()
+    assert (ordered.diff() > -5e-3).all()  # beside black a 255th of sRGB is ten times that
     near = repainted_palette(content, palette, min(1.0, strength + 1e-3), seed=seed)
     assert (to_oklab(near) - to_oklab(found)).abs().max() < 5e-3
     torch.testing.assert_close(repainted_palette(content, palette, 1e-6, seed=seed), content, atol=2e-3, rtol=0)

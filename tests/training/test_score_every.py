@@ -17,6 +17,7 @@ from artgan.cli.main import app
 from artgan.config import ScoreSettings
 from artgan.data.cache import DatasetReady
 from artgan.engine import checkpoint
+from artgan.engine.background import Background
 from artgan.engine.checkpoint import STATE, best_checkpoint, load_generator, newest_checkpoint, whole_names
 from artgan.engine.device import Engine
 from artgan.engine.storage import Run, create_run
@@ -355,6 +356,17 @@ def failing(monkeypatch: pytest.MonkeyPatch, place: object, name: str) -> None:
     monkeypatch.setattr(place, name, fail)
 
 
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let training wait for its background, so that it does not get further while something fails there."""
+    submit = Background.submit
+
+    def waiting(self: Background, work: Callable[[], object]) -> None:
+        submit(self, work)
+        self.wait()
+
+    monkeypatch.setattr(Background, "submit", waiting)
+
+
 @pytest.mark.usefixtures("planned")
 @pytest.mark.parametrize(
     ("place", "name", "left", "then"),
@@ -368,6 +380,7 @@ def test_what_a_death_between_two_writes_leaves_is_put_right(
     whole: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     failing(monkeypatch, place, name)
+    at_once(monkeypatch)
     with pytest.raises(StorageError, match="plug"):
         train(whole[0], tmp_path)
     (run,) = tmp_path.iterdir()

@@ -88,8 +88,8 @@ def test_a_zip_holds_the_set_and_the_page_lies_beside_it_too(messy: Path, tmp_pa
     assert inside.keys() == {*outputs, "manifest.jsonl", "report.html"}
     assert inside["report.html"] == (tmp_path / "set.html").read_bytes()
     assert inside["cats/a.png"] == MESSY["cats/a.png"]
-    sorted_out(messy, tmp_path / "any name", format="zip")
-    assert unzipped(tmp_path / "any name").keys() == inside.keys()
+    sorted_out(messy, tmp_path / "any name.ZIP", format="zip")
+    assert unzipped(tmp_path / "any name.ZIP").keys() == inside.keys()
     plain = tmp_path / "folder.zip"
     sorted_out(messy, plain, format="folder", page=tmp_path / "look.html")
     assert manifest(plain).keys() == MESSY.keys()
