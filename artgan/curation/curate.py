@@ -211,7 +211,7 @@ def _bare(one: Seen, scans: bool) -> NDArray[np.uint8]:
     return inside(one.picture, one.found if scans else None)
 
 
-def _unlike(seen: Sequence[Seen], found: Copies, embeddings: NDArray[np.float32]) -> dict[int, str]:
+def _unlike(seen: Sequence[Seen], found: Copies, embeddings: NDArray[np.float16]) -> dict[int, str]:
     """Why pictures are unlike the rest, by number. Copies are left out: each would be near to another."""
     looked_at = [number for number, one in enumerate(seen) if len(one.thumbnail)]
     if len(embeddings) < len(looked_at):

@@ -32,10 +32,11 @@ _ROWS = 4096
 _COPIES = 0.1  # share of the median distance below which pictures are copies, and their distance says nothing
 
 Doubles = NDArray[np.float64]
+Halves = NDArray[np.float16]
 
 
-def embed(pixels: Iterable[NDArray[np.uint8]]) -> Floats:
-    """What the encoder sees in upright sRGB pictures (H, W, 3) of any size: a row (N, 512) each, 0 or above.
+def embed(pixels: Iterable[NDArray[np.uint8]]) -> Halves:
+    """What the encoder sees in upright sRGB pictures (H, W, 3) of any size: a row (N, 512) each, 0 or above, float16.
 
     They are stretched to SIDE x SIDE; 64 px on the longest side are enough. On one core, which is as fast as two for
     pictures this small, in batches that are taken from `pixels` as they are needed.
@@ -48,7 +49,7 @@ def embed(pixels: Iterable[NDArray[np.uint8]]) -> Floats:
     engine = Engine.detect("cpu", "float32")
     # For these small maps channels last is a third faster, also in float32.
     encoder = load_encoder(engine).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    rest, found = iter(pixels), [np.zeros((0, 512), np.float32)]
+    rest, found = iter(pixels), [np.zeros((0, 512), np.float16)]
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -57,7 +58,7 @@ def embed(pixels: Iterable[NDArray[np.uint8]]) -> Floats:
             with torch.inference_mode():
                 maps = encoder.all_maps(stacked, most=max(_MAPS) + 1)
                 means = torch.cat([maps[number].mean((2, 3)) for number in _MAPS], 1)
-            found.append(means.numpy())
+            found.append(means.half().numpy())
     finally:
         torch.set_num_threads(threads)
     return np.concatenate(found)
@@ -75,7 +76,7 @@ class Beholder:
         self.done = 0
         self._waiting: queue.SimpleQueue[Callable[[], NDArray[np.uint8]] | None] = queue.SimpleQueue()
         self._thread = ThreadPoolExecutor(1)
-        self._found: Future[Floats] | None = None
+        self._found: Future[Halves] | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -96,15 +97,15 @@ class Beholder:
             yield picture()
             self.done += 1
 
-    def embeddings(self, meanwhile: Callable[[int], None]) -> Floats:
+    def embeddings(self, meanwhile: Callable[[int], None]) -> Halves:
         """A row (N, 512) for each picture that was added, in order; `meanwhile` is called with how many are done."""
         self._waiting.put(None)
         while self._found is not None and not wait([self._found], timeout=0.1).done:
             meanwhile(self.done)
-        return self._found.result() if self._found is not None else np.zeros((0, 512), np.float32)
+        return self._found.result() if self._found is not None else np.zeros((0, 512), np.float16)
 
 
-def outliers(embeddings: Floats) -> list[tuple[int, float]]:
+def outliers(embeddings: Halves | Floats) -> list[tuple[int, float]]:
     """Pictures unlike the rest, by number, and how far out they are: from 1, the limit of what is usual, upwards.
 
     What counts is the distance to the k-th nearest other picture; k is a twentieth of the pictures, from 3 to 8, so up
@@ -148,14 +149,14 @@ def reason(score: float) -> str:
     return f"{UNLIKE} ({score:.2f} times as far from others as usual ones are at most)"
 
 
-def _neighbours(embeddings: Floats, among: NDArray[np.int64], k: int) -> tuple[Doubles, NDArray[np.int64]]:
+def _neighbours(embeddings: Halves | Floats, among: NDArray[np.int64], k: int) -> tuple[Doubles, NDArray[np.int64]]:
     """Distances (N,) to the k-th nearest other of the pictures `among` all, and which of these are the 4 k nearest."""
     import torch
 
     from artgan.metrics.neighbours import nearest
 
     # Means of maps that are mostly 0 have long tails: their roots are spread more evenly.
-    known = np.sqrt(embeddings[among])
+    known = np.sqrt(embeddings[among].astype(np.float32))
     mean, spread = known.mean(0), known.std(0)
     scale = spread + max(0.05 * float(known.std()), 1e-6)  # what hardly varies must not count as much as the rest
     references = torch.from_numpy((known - mean) / scale)
@@ -168,6 +169,6 @@ def _neighbours(embeddings: Floats, among: NDArray[np.int64], k: int) -> tuple[D
     note(among, *nearest(references, references, exclude_self=True, k=near.shape[1]))
     rest = np.setdiff1d(np.arange(len(embeddings)), among, assume_unique=True)
     for some in np.split(rest, range(_ROWS, len(rest), _ROWS)) if len(rest) else ():
-        points = torch.from_numpy((np.sqrt(embeddings[some]) - mean) / scale)
+        points = torch.from_numpy((np.sqrt(embeddings[some].astype(np.float32)) - mean) / scale)
         note(some, *nearest(points, references, k=near.shape[1]))
     return far, near

@@ -72,7 +72,7 @@ class Watched:
 
     Attributes:
         own: MiB of the first process alone.
-        sum: MiB of all; pages that several share are counted once for each.
+        sum: MiB of all; pages that several share are shared out among them on Linux, and counted for each elsewhere.
     """
 
     code: int
@@ -93,7 +93,8 @@ def watched(command: Sequence[str]) -> Watched:
                 sizes = []
                 for one in [process, *_children(process)]:
                     try:
-                        sizes.append(one.memory_info().rss)
+                        info = one.memory_full_info()
+                        sizes.append(int(getattr(info, "pss", info.rss)))
                     except psutil.NoSuchProcess:
                         sizes.append(0)  # it ended meanwhile
                 own, most = max(own, sizes[0]), max(most, sum(sizes))

@@ -1,6 +1,6 @@
 """How even a walk is, how fast, and in how much memory, for a run of one's own.
 
-    python -m tests.bench.walk RUN [--frames 96] [--long 12000]
+    python -m tests.bench.walk RUN [--frames 96] [--timed 4000] [--long 12000]
 
 Evenness: the standard deviation of what changes from frame to frame, to the embedded encoder, as a share of the mean;
 0 is a constant speed. Speed: a film of frames that are at hand (the encoder alone), the same latents drawn and
@@ -70,6 +70,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("run", type=Path)
     parser.add_argument("--frames", type=int, default=96)
+    parser.add_argument("--timed", type=int, default=4000)
     parser.add_argument("--long", type=int, default=12_000)
     args = parser.parse_args()
     eye = load_eye(Engine.detect("cpu", "float32"))
@@ -80,9 +81,9 @@ def main() -> None:
                 steps(args.run, Path(place) / f"{path}{even}", eye, args.frames, path, even) for even in (False, True)
             )
             print(f"  {path:8} {plain:.3f} {even:.3f}")
-        rounds = [clocked(args.run, Path(place), 400) for _ in range(3)]
+        rounds = [clocked(args.run, Path(place), args.timed) for _ in range(3)]
     encoder, generator, walk = (statistics.median(each) for each in zip(*rounds, strict=True))
-    print(f"400 frames: encoder {encoder:.2f} s, generator {generator:.2f} s, walk {walk:.2f} s (loading included)")
+    print(f"{args.timed} frames: encoder {encoder:.2f} s, generator {generator:.2f} s, walk with loading {walk:.2f} s")
     print(f"  the slower of the two alone is {max(encoder, generator) / walk:.0%} of the walk")
     context = multiprocessing.get_context("spawn")
     for frames in (120, args.long):

@@ -54,11 +54,11 @@ def test_embeddings_do_not_depend_on_how_many_pictures_there_are_or_on_their_siz
     pictures = [np.asarray(textured(seed)) for seed in range(9)]  # one more than go through the encoder at once
     whole = embed(picture for picture in pictures)
     assert whole.shape == (9, 512)
-    assert whole.dtype == np.float32
+    assert whole.dtype == np.float16
     np.testing.assert_array_equal(whole, embed(pictures))
-    np.testing.assert_allclose(whole[8:], embed(pictures[8:]), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(whole[8:], embed(pictures[8:]), rtol=2e-3, atol=1e-3)
     larger = np.asarray(textured(3).resize((320, 240), Image.Resampling.LANCZOS))
-    apart = np.linalg.norm(whole - embed([larger]), axis=1)
+    apart = np.linalg.norm((whole - embed([larger])).astype(np.float32), axis=1)
     assert apart.argmin() == 3
     assert apart[3] < 0.2 * np.sort(apart)[1]
 
