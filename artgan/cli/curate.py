@@ -21,8 +21,6 @@ _OF_BOTH, _OF_BOOKS = {"src", "as_json"}, {"textbook", "root", "download"}
 
 
 Answer = Literal["drop", "report", "off"]
-# Parts of --help.
-CHOICE, SHAPE, PARTS, BOOKS = "What happens to them", "Shape and size", "The set", "Sets of the textbooks"
 
 
 def curate(
@@ -33,56 +31,36 @@ def curate(
     page: Annotated[
         Path | None, typer.Option(help="Where the report to look at goes. Default DST/report.html.")
     ] = None,
-    copies: Annotated[Answer, typer.Option(help="Pictures saved more than once.", rich_help_panel=CHOICE)] = "drop",
-    variants: Annotated[Answer, typer.Option(help="Mirrored, turned, grey ones.", rich_help_panel=CHOICE)] = "report",
-    defects: Annotated[
-        Answer, typer.Option(help="Too small, blurred, flat, extreme in shape.", rich_help_panel=CHOICE)
-    ] = "report",
-    outliers: Annotated[Answer, typer.Option(help="Pictures unlike the rest.", rich_help_panel=CHOICE)] = "report",
-    scans: Annotated[
-        bool, typer.Option("--scans/--no-scans", help="Cut off paper, frames and bars.", rich_help_panel=CHOICE)
-    ] = True,
-    least_side: Annotated[int, typer.Option(help="Pixels that the shorter side needs.", rich_help_panel=CHOICE)] = 64,
+    copies: Annotated[Answer, typer.Option(help="Pictures saved more than once.")] = "drop",
+    variants: Annotated[Answer, typer.Option(help="Mirrored, turned, grey ones.")] = "report",
+    defects: Annotated[Answer, typer.Option(help="Too small, blurred, flat, extreme in shape.")] = "report",
+    outliers: Annotated[Answer, typer.Option(help="Pictures unlike the rest.")] = "report",
+    scans: Annotated[bool, typer.Option("--scans/--no-scans", help="Cut off paper, frames and bars.")] = True,
+    least_side: Annotated[int, typer.Option(help="Pixels that the shorter side needs.")] = 64,
     size: Annotated[
-        str | None, typer.Option(help="Bring pictures down to 256 px, or to 384x256.", rich_help_panel=SHAPE)
+        str | None, typer.Option(metavar="N or WxH", help="Bring pictures down to 256 px, or to 384x256.")
     ] = None,
     crop: Annotated[
         Literal["keep", "centre", "salient", "pad"],
-        typer.Option(help="Keep shapes, or cut (middle; where most is seen), or pad.", rich_help_panel=SHAPE),
+        typer.Option(help="Keep shapes, or cut (middle; where most is seen), or pad."),
     ] = "keep",
-    multi_crop: Annotated[
-        int, typer.Option(help="Cut so many pieces at most from each picture.", rich_help_panel=SHAPE)
-    ] = 1,
-    frames: Annotated[
-        int, typer.Option(help="Take so many pictures at most from an animation.", rich_help_panel=SHAPE)
-    ] = 1,
-    background: Annotated[
-        str, typer.Option(help="A colour under what is transparent, or keep.", rich_help_panel=SHAPE)
-    ] = "white",
-    per_class: Annotated[
-        int | None, typer.Option(help="Keep so many pictures at most of each class.", rich_help_panel=PARTS)
-    ] = None,
-    split: Annotated[
-        str | None, typer.Option(help="Parts: 0.9/0.1 for train/test, 80/10/10.", rich_help_panel=PARTS)
-    ] = None,
-    captions: Annotated[
-        Path | None, typer.Option(help="Table of what pictures show (CSV, JSON).", rich_help_panel=PARTS)
-    ] = None,
-    no_labels: Annotated[
-        bool, typer.Option("--no-labels", help="Folders are no classes.", rich_help_panel=PARTS)
-    ] = False,
+    multi_crop: Annotated[int, typer.Option(help="Cut so many pieces at most from each picture.")] = 1,
+    frames: Annotated[int, typer.Option(help="Take so many pictures at most from an animation.")] = 1,
+    background: Annotated[str, typer.Option(help="A colour under what is transparent, or keep.")] = "white",
+    per_class: Annotated[int | None, typer.Option(help="Keep so many pictures at most of each class.")] = None,
+    split: Annotated[str | None, typer.Option(help="Parts: 0.9/0.1 for train/test, 80/10/10.")] = None,
+    captions: Annotated[Path | None, typer.Option(help="Table of what pictures show (CSV, JSON).")] = None,
+    no_labels: Annotated[bool, typer.Option("--no-labels", help="Folders are no classes.")] = False,
     format_name: Annotated[
         Literal["folder", "zip", "webdataset"] | None,
-        typer.Option("--format", help="Default: a zip if DST ends in .zip, else a folder.", rich_help_panel=PARTS),
+        typer.Option("--format", help="Default: a zip if DST ends in .zip, else a folder."),
     ] = None,
     textbook: Annotated[
         Literal["mnist", "fashion-mnist", "cifar10", "celeba"] | None,
-        typer.Option("--from", help="Write a set of the textbooks as class folders.", rich_help_panel=BOOKS),
+        typer.Option("--from", help="Write a set of the textbooks as class folders."),
     ] = None,
-    root: Annotated[Path | None, typer.Option(help="Folder that holds its files.", rich_help_panel=BOOKS)] = None,
-    download: Annotated[
-        bool, typer.Option("--download", help="Fetch its files if they are missing.", rich_help_panel=BOOKS)
-    ] = False,
+    root: Annotated[Path | None, typer.Option(help="Folder that holds its files.")] = None,
+    download: Annotated[bool, typer.Option("--download", help="Fetch its files if they are missing.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a --page that exists.")] = False,
     processes: Annotated[int | None, typer.Option(min=1, help="How many read at once; default all cores.")] = None,
     as_json: Json = False,

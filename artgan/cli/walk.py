@@ -11,58 +11,37 @@ from artgan.cli.screen import give, give_json, quiet_native_code, say, stop_sign
 if TYPE_CHECKING:
     from artgan.latent.walk import WalkEvent
 
-# Parts of --help.
-FILM, KEYFRAMES, WAY = "The film", "Keyframes", "The way through them"
-
 
 def walk(
     out: Annotated[Path, typer.Argument(help=".mp4, .mov, .mkv, .gif, .webp, .apng, or a new folder for PNGs.")],
     run: Annotated[str | None, typer.Option(help="Run, checkpoint folder or .safetensors; default latest.")] = None,
-    frames: Annotated[int | None, typer.Option(help="How many frames; default 120.", rich_help_panel=FILM)] = None,
-    seconds: Annotated[
-        float | None, typer.Option(help="Length of the film, in place of --frames.", rich_help_panel=FILM)
-    ] = None,
-    fps: Annotated[float, typer.Option(help="Frames per second.", rich_help_panel=FILM)] = 25.0,
-    size: Annotated[
-        int | None, typer.Option(help="Pixels of the longer side of each picture.", rich_help_panel=FILM)
-    ] = None,
-    grid: Annotated[str, typer.Option(help="Pictures side by side, such as 3x2.", rich_help_panel=FILM)] = "1x1",
+    frames: Annotated[int | None, typer.Option(help="How many frames; default 120.")] = None,
+    seconds: Annotated[float | None, typer.Option(help="Length of the film, in place of --frames.")] = None,
+    fps: Annotated[float, typer.Option(help="Frames per second.")] = 25.0,
+    size: Annotated[int | None, typer.Option(help="Pixels of the longer side of each picture.")] = None,
+    grid: Annotated[str, typer.Option(metavar="COLSxROWS", help="Pictures side by side, such as 3x2.")] = "1x1",
     codec: Annotated[
         Literal["h264", "hevc", "prores", "lossless"] | None,
-        typer.Option(help="Of .mp4, .mov and .mkv; default h264.", rich_help_panel=FILM),
+        typer.Option(help="Of .mp4, .mov and .mkv; default h264."),
     ] = None,
-    quality: Annotated[float, typer.Option(help="0 to 100; at 75 the eye sees no loss.", rich_help_panel=FILM)] = 75.0,
-    seeds: Annotated[str | None, typer.Option(help="Seeds, such as 0,7,12-15.", rich_help_panel=KEYFRAMES)] = None,
+    quality: Annotated[float, typer.Option(help="0 to 100; at 75 the eye sees no loss.")] = 75.0,
+    seeds: Annotated[str | None, typer.Option(help="Seeds, such as 0,7,12-15.")] = None,
     pictures: Annotated[
         list[str] | None,
-        typer.Option("--from", help="A picture or saved latents; may be repeated.", rich_help_panel=KEYFRAMES),
+        typer.Option("--from", metavar="FILE", help="A picture or saved latents; may be repeated."),
     ] = None,
-    class_name: Annotated[
-        str | None, typer.Option("--class", help="A class, or a morph: apple,pear.", rich_help_panel=KEYFRAMES)
-    ] = None,
-    truncation: Annotated[
-        float | None, typer.Option(help="Below 1: safer and less varied, such as 0.8.", rich_help_panel=KEYFRAMES)
-    ] = None,
-    seed: Annotated[
-        int, typer.Option(help="Other keyframes than those of 0, when none are named.", rich_help_panel=KEYFRAMES)
-    ] = 0,
+    class_name: Annotated[str | None, typer.Option("--class", help="A class, or a morph: apple,pear.")] = None,
+    truncation: Annotated[float | None, typer.Option(help="Below 1: safer and less varied, such as 0.8.")] = None,
+    seed: Annotated[int, typer.Option(help="Other keyframes than those of 0, when none are named.")] = 0,
     path: Annotated[
         Literal["spline", "slerp", "linear", "circle", "noise"],
-        typer.Option(help="How it goes from one to the next.", rich_help_panel=WAY),
+        typer.Option(help="How it goes from one to the next."),
     ] = "spline",
-    ease: Annotated[
-        Literal["none", "sine", "smooth"], typer.Option(help="Slow down at keyframes.", rich_help_panel=WAY)
-    ] = "none",
-    is_open: Annotated[
-        bool, typer.Option("--open", help="End on the last keyframe, not where it began.", rich_help_panel=WAY)
-    ] = False,
-    even: Annotated[
-        bool, typer.Option("--even", help="Change at constant speed to the eye.", rich_help_panel=WAY)
-    ] = False,
-    audio: Annotated[
-        Path | None, typer.Option(help="Move with this music, which goes into the film.", rich_help_panel=WAY)
-    ] = None,
-    amount: Annotated[float, typer.Option(help="How strongly, 0 to 4.", rich_help_panel=WAY)] = 1.0,
+    ease: Annotated[Literal["none", "sine", "smooth"], typer.Option(help="Slow down at keyframes.")] = "none",
+    is_open: Annotated[bool, typer.Option("--open", help="End on the last keyframe, not where it began.")] = False,
+    even: Annotated[bool, typer.Option("--even", help="Change at constant speed to the eye.")] = False,
+    audio: Annotated[Path | None, typer.Option(help="Move with this music, which goes into the film.")] = None,
+    amount: Annotated[float, typer.Option(help="How strongly, 0 to 4.")] = 1.0,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a film that exists.")] = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
     runs_dir: RunsDir = Path("runs"),

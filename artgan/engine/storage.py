@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import glob
 import json
 import os
 import re
@@ -101,9 +102,9 @@ def beside(path: Path) -> Path:
     return path.with_name(f".{path.name}.{threading.get_ident()}.{os.getpid()}.tmp")
 
 
-def sweep(folder: Path) -> None:
-    """Remove temporary files and folders that a killed process left here."""
-    for path in folder.glob(".*.tmp"):
+def sweep(folder: Path, name: str | None = None) -> None:
+    """Remove temporary files and folders that a killed process left here, all or those that were to get a name."""
+    for path in folder.glob(".*.tmp" if name is None else f".{glob.escape(name)}.*.*.tmp"):
         owner = path.name.split(".")[-2]
         if owner.isdecimal() and not _alive(int(owner)):
             if path.is_dir():

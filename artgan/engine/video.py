@@ -31,7 +31,7 @@ from artgan.engine.film_recipe import FRAME_KEY, as_ffmetadata, as_text, insert_
 from artgan.engine.images import encode_png
 from artgan.engine.palette import ColorCount
 from artgan.engine.sound import check_sound, sound_source
-from artgan.engine.storage import beside, naming_the_path
+from artgan.engine.storage import beside, naming_the_path, sweep
 from artgan.errors import Interrupted, UsageError
 
 __all__ = ["FORMATS", "Codec", "Frame", "check_video", "read_film_recipe", "write_video"]
@@ -239,6 +239,7 @@ def _in_a_folder_beside(path: Path) -> Iterator[Path]:
     try:
         with naming_the_path(path):
             folder.mkdir(parents=True)
+            sweep(path.parent, path.name)
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -118,3 +118,6 @@ def test_a_killed_walk_leaves_nothing_under_the_name() -> None:
         process.kill()
         process.communicate()
     assert not Path("out.mp4").exists()
+    Path(".other.mp4.1.4194000.tmp").mkdir()  # not ours, whoever made it
+    assert artgan("walk", "--frames", 2, "out.mp4").exit_code == 0
+    assert {path.name for path in Path().iterdir()} == {"runs", "out.mp4", ".other.mp4.1.4194000.tmp"}
