@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from artgan.engine.artwork import SUFFIXES
 from artgan.engine.images import quiet_decoding, read_recipe
 from artgan.engine.storage import find_run
+from artgan.engine.video import FORMATS, read_film_recipe
 from artgan.errors import CheckpointError, UsageError
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def again(
     if not path.is_file():
         raise UsageError(f"There is no file {path}.", "Give a picture that artgan wrote.")
     with quiet_decoding():
-        recipe = read_recipe(path)
+        recipe = _recipe(path)
     target = _target(path, Path(out) if out is not None else None)
     try:
         if recipe.get("kind") == "stylize":
@@ -78,6 +79,18 @@ def again(
     from artgan.latent.sample import sample
 
     return sample(**asked, out=target, overwrite=overwrite, device=device).files[0]
+
+
+def _recipe(picture: Path) -> dict[str, Any]:
+    """How a picture was made.
+
+    Raises:
+        UsageError: it does not say so, or is a film.
+    """
+    film = read_film_recipe(picture) if picture.suffix.lower() in FORMATS and picture.suffix.lower() != ".png" else {}
+    if film.get("kind") == "walk":
+        raise UsageError(f"{picture} is a film, which is not made again by itself.", f"Its command: {film['command']}")
+    return read_recipe(picture)
 
 
 def _target(picture: Path, out: Path | None) -> Path:

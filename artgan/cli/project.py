@@ -61,10 +61,22 @@ def project(
         kind = f", {one.class_name}" if one.class_name else ""
         say(f"{one.picture}: distance {one.distance:.2f}{kind}. Its latent: {one.latent}")
         if one.far:
-            times = f"{one.distance:.1f} times as far as its own samples are from each other"
-            say(f"That is far from what this model paints: {times}.", "yellow")
+            say(f"That is {_how_far(one.distance)}.", "yellow")
     for file in result.files:
         give(str(file))
+
+
+def _how_far(distance: float) -> str:
+    times = f"{distance:.1f} times as far as its own samples are from each other"
+    return f"far from what this model paints: {times}"
+
+
+def tell_distance(event: "Projecting") -> None:
+    """Say of a picture that is a keyframe or a parent when the model cannot paint it."""
+    from artgan.latent.project import FAR
+
+    if event.distance is not None and event.distance > FAR:
+        say(f"{event.picture} is {_how_far(event.distance)}.", "yellow")
 
 
 @contextlib.contextmanager
@@ -75,6 +87,7 @@ def projection_bar() -> Iterator[Callable[["Projecting"], None]]:
     with tqdm(unit="step", delay=1, leave=False, disable=None) as bar:
 
         def screen(event: "Projecting") -> None:
+            tell_distance(event)
             bar.set_description_str(visible(event.picture.name)[-40:], refresh=False)
             if event.done < bar.n:
                 bar.reset()

@@ -6,10 +6,14 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from artgan.cli.options import Json, RunsDir
+from artgan.cli.project import tell_distance
 from artgan.cli.screen import give, give_json, quiet_native_code, say, stop_signals
 
 if TYPE_CHECKING:
     from artgan.latent.walk import WalkEvent
+
+_SHOWN = 12
+"""Keyframes that are named."""
 
 
 def walk(
@@ -28,7 +32,7 @@ def walk(
     seeds: Annotated[str | None, typer.Option(help="Seeds, such as 0,7,12-15.")] = None,
     pictures: Annotated[
         list[str] | None,
-        typer.Option("--from", metavar="FILE", help="A picture or saved latents; may be repeated."),
+        typer.Option("--from", metavar="FILE", help="A picture, sheet.png#3, pear:7, latents; may be repeated."),
     ] = None,
     class_name: Annotated[str | None, typer.Option("--class", help="A class, or a morph: apple,pear.")] = None,
     truncation: Annotated[float | None, typer.Option(help="Below 1: safer and less varied, such as 0.8.")] = None,
@@ -53,6 +57,8 @@ def walk(
     """
     from tqdm import tqdm
 
+    from artgan.engine.codecs import holds_sound
+    from artgan.latent.project import Projecting
     from artgan.latent.walk import Coloring, FrameDrawn, parse_grid
     from artgan.latent.walk import walk as library_walk
 
@@ -63,6 +69,8 @@ def walk(
     ):
 
         def screen(event: "WalkEvent") -> None:
+            if isinstance(event, Projecting):
+                tell_distance(event)
             words = {FrameDrawn: "Filming", Coloring: "Choosing colours"}
             if event.done < bar.n:
                 bar.reset()
@@ -101,6 +109,17 @@ def walk(
     if as_json:
         give_json(result)
         return
-    shown = "; ".join(" - ".join(names) for names in result.keys[:3]) + (" ..." if len(result.keys) > 3 else "")
-    say(f"{result.frames} frames, {result.frames / result.fps:.3g} s, of {result.run} through {shown}.")
+    asked = frames if frames is not None else round(seconds * fps) if seconds is not None else None
+    if audio is not None and asked is not None and asked > result.frames:
+        say(f"{audio} is over after {result.frames / result.fps:.3g} s, and the film ends with it.", "yellow")
+    if audio is not None and not holds_sound(out.suffix.lower()):
+        say(f"{out} moves with {audio}, but has no place for the sound itself.", "yellow")
+    shown = "; ".join(_in_words(names) for names in result.keys[:3]) + (" ..." if len(result.keys) > 3 else "")
+    count = f"{result.frames} frame{'s' if result.frames != 1 else ''}, {result.frames / result.fps:.3g} s"
+    say(f"{count}, of {result.run} through {shown}.")
     give(str(result.file))
+
+
+def _in_words(names: tuple[str, ...]) -> str:
+    """Keyframes in a row, the first ones of many."""
+    return " - ".join(names[:_SHOWN]) + (f" ... ({len(names)} in all)" if len(names) > _SHOWN else "")

@@ -169,8 +169,10 @@ def scan_again(path: Path, labels: str) -> Source:
     """Scan a folder or zip; files that have not changed since the last time are not read again.
 
     Raises:
-        DatasetError: as `scan` does.
+        DatasetError: as `scan` does; or it is a set that `artgan curate` split, whose test pictures would be learnt.
     """
+    if (path / "manifest.jsonl").is_file() and (path / "train").is_dir() and (path / "test").is_dir():
+        raise DatasetError(f"{path} is split into parts.", f"Take one of them: {path / 'train'}.")
     where = os.fsencode(path.resolve() if path.exists() else path)  # a link to itself has no end to resolve
     memo = cache_folder() / "digests" / f"{hashlib.blake2b(where, digest_size=8).hexdigest()}.json"
     return scan(path, labels, memo)
@@ -296,6 +298,8 @@ def too_few(source: Source, usable: int, skipped: list[tuple[str, str]], setting
     message += f" Commonest reasons: {told}." if told else ""
     if usable:
         return DatasetError(message, f"Add pictures, or take several crops of each with --crops {MIN_PICTURES * 5}.")
+    if any(name.endswith(".tar") for name, _ in skipped):
+        return DatasetError(message, "Shards (.tar) are for other programs: curate into a folder or a zip.")
     return DatasetError(message, "Point at the folder that holds the pictures: JPEG, PNG, TIFF, WebP and many more.")
 
 

@@ -143,7 +143,8 @@ def write_video(
             _settle(film, path)
     if handed.stopped:
         told = f"Stopped: {path} has the {handed.count} frames that were drawn."
-        raise Interrupted(told, "Give the same command with --overwrite to draw all of them.") from handed.stopped
+        again = "--overwrite" if suffix != PICTURES else "another name"
+        raise Interrupted(told, f"Give the same command with {again} to draw all of them.") from handed.stopped
     return handed.count
 
 

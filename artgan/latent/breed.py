@@ -121,13 +121,11 @@ def breed(
     words = [str(word) for word in parents]
     model = load(run if run is not None else run_of(words, Path(runs_dir)), runs_dir=runs_dir, device=device)
     with explaining_memory("Ask for fewer children at a time."):
-        found = latents_from(
-            words,
-            model,
-            class_name=class_name,
-            truncation=truncation,
-            project=finder(model, class_name, on_event, should_stop),
-        )
+        find, found = finder(model, class_name, on_event, should_stop), list[Latent]()
+        for word in words:
+            # Of a model with classes those that name none are of all classes in turn, as in a walk.
+            kind = class_name or (model.classes[len(found) % len(model.classes)] if model.classes else None)
+            found += latents_from([word], model, class_name=kind, truncation=truncation, project=find)
         if len(found) + (mutate > 0) < 2:
             raise UsageError("One parent alone has no children.", "Give a second one, or add --mutate 0.3.")
         born = [cross(found, number, mutate, seed) for number in range(1, children + 1)]

@@ -6,6 +6,7 @@ picture on it), `sheet.png#3` (the third, row by row from the left), `mine.npz`,
 
 import contextlib
 import io
+import itertools
 import json
 import re
 import zipfile
@@ -105,7 +106,7 @@ def latents_from(
     found: list[Latent] = []
     if class_name is not None:
         model.class_index(class_name)
-    for word in words:
+    for word in itertools.chain.from_iterable(map(_several, words)):
         match = _SEEDS.fullmatch(str(word))
         if match:
             found += _seeded(parse_seeds(match["seeds"]), match["name"] or class_name, truncation, model)
@@ -120,6 +121,12 @@ def latents_from(
         held = read_latents(path, model, class_name) if recipe is None else latents_in(recipe, path, model, class_name)
         found += held if places is None else _picked(held, path, places)
     return found
+
+
+def _several(word: str | Path) -> list[str | Path]:
+    """The words of a list of seeds of several classes, as in `pear:3,apple:4`; else the word alone."""
+    parts = re.split(r",\s*(?=[^,:]+:\s*\d)", str(word))
+    return [*parts] if len(parts) > 1 and all(map(_SEEDS.fullmatch, parts)) and not _is_file(Path(word)) else [word]
 
 
 def run_of(words: Sequence[str | Path], runs_dir: Path) -> Path | None:

@@ -117,6 +117,14 @@ def pushes(heard: Features, z_dim: int, seed: int, amount: float) -> Floats:
     return np.asarray(np.stack(list(parts.values()), 1) @ directions)
 
 
+def closed(push: Floats, fps: float, loop: bool) -> Floats:
+    """Pushes (frames, z_dim) that come back within the last half second to where they began, if it is a loop."""
+    count = min(len(push), max(1, round(fps / 2)))
+    share = (np.arange(1, count + 1) / (count + 1))[:, None] if loop else np.zeros((count, 1))
+    share = share * share * (3 - 2 * share)
+    return np.concatenate([push[: len(push) - count], push[len(push) - count :] * (1 - share) + push[:1] * share])
+
+
 def moved(z: Latents, push: Floats) -> Latents:
     """Latents (n, z_dim) turned by pushes (n, z_dim); their lengths stay."""
     return on_shell(z + push, norms(z))

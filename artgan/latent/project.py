@@ -27,11 +27,15 @@ FAR = 1.0
 
 @dataclass(frozen=True)
 class Projecting:
-    """`done` of `total` steps are made, over all pictures; `picture` is at work."""
+    """`done` of `total` steps are made, over all pictures; `picture` is at work.
+
+    With the last step of a picture that is a keyframe or a parent comes its `distance`, as in `Projected`.
+    """
 
     picture: Path
     done: int
     total: int
+    distance: float | None = None
 
 
 @dataclass(frozen=True)
@@ -155,9 +159,11 @@ def finder(
             projectors.append(Projector(model, STEPS))
         (projector,) = projectors
         target = projector.open(path)
-        return projector.find(
+        latent, distance = projector.find(
             target, path.name, class_name, lambda step: on_event(Projecting(path, step, STEPS)), should_stop
-        )[0]
+        )
+        on_event(Projecting(path, STEPS, STEPS, distance))
+        return latent
 
     return find
 

@@ -22,7 +22,7 @@ from artgan.engine.vision import grid as side_by_side
 from artgan.errors import Interrupted, UsageError
 from artgan.latent.keyframes import Cell, blend, cells_of
 from artgan.latent.latents import run_of
-from artgan.latent.music import features, moved, paced, pushes, speeds
+from artgan.latent.music import closed, features, moved, paced, pushes, speeds
 from artgan.latent.paths import Ease, PathKind, along, eased, positions
 from artgan.latent.project import Projecting
 from artgan.latent.timing import evened, load_eye, probe
@@ -187,7 +187,10 @@ def walk(
     with explaining_memory("Ask for a smaller grid."):
         at = positions(total, count, loop) if heard is None else paced(speeds(heard, amount), count, loop)
         at = _evened(model, way, cells[0], at) if even else at
-        push = [None if heard is None else pushes(heard, cell.z.shape[1], cell.seed, amount) for cell in cells]
+        push = [
+            None if heard is None else closed(pushes(heard, cell.z.shape[1], cell.seed, amount), fps, loop)
+            for cell in cells
+        ]
         drawn = write_video(
             target,
             _frames(model, way, cells, at, push, grid[0], size, on_event, should_stop),

@@ -78,7 +78,6 @@ def test_projecting_says_how_far_each_picture_is() -> None:
 
 ERRORS: list[tuple[list[str], int, str]] = [
     (["breed", "pear:3", "gone.png"], 2, "'gone.png' is neither a seed nor a file"),
-    (["breed", "3", "4"], 2, "trained with classes, and none is named"),
     (["breed", "pear:3"], 2, "One parent alone has no children"),
     (["breed", "kiwi:3", "4"], 2, "There is no class 'kiwi'"),
     (["breed", "pear:3", "pear:4", "--children", "0"], 2, "--children 0"),

@@ -313,3 +313,15 @@ def test_the_index_is_plain_json_beside_the_pixels(paintings: Path) -> None:
     index = json.loads((decoded.folder / "index.json").read_text())
     assert (index["count"], index["shape"], index["classes"], index["labels"]) == (12, [8, 8, 3], [], [])
     assert (decoded.folder / "pictures.u8").stat().st_size == 12 * 8 * 8 * 3
+
+
+def test_a_set_in_parts_is_not_trained_on_as_a_whole(tmp_path: Path) -> None:
+    for part in ("train", "test"):
+        (tmp_path / part).mkdir()
+        Image.new("RGB", (20, 20)).save(tmp_path / part / "a.png")
+    assert len(cache.scan_again(tmp_path, "auto").files) == 2
+    (tmp_path / "manifest.jsonl").write_text("{}")
+    with pytest.raises(DatasetError, match="split into parts") as caught:
+        cache.scan_again(tmp_path, "auto")
+    assert str(tmp_path / "train") in caught.value.hint
+    assert len(cache.scan_again(tmp_path / "train", "auto").files) == 1

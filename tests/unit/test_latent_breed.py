@@ -142,8 +142,7 @@ def test_classes_come_from_the_parents(tmp_path: Path, monkeypatch: pytest.Monke
     assert set(classes) == set(CLASSES)
     again = artgan.breed([result.files[classes.index("pear")], "3"], class_name="pear", children=4)
     assert {read_recipe(file)["latents"][0]["class"] for file in again.files} == {"pear"}
-    with pytest.raises(UsageError, match="none is named"):
-        artgan.breed(["pear:1", "2"], run)
+    assert artgan.breed(["3", "14"], run, children=1).parents == ("apple:3", "pear:14")  # in turn, as in a walk
 
 
 def test_children_are_made_again_by_recipe_and_by_command(run: Path) -> None:

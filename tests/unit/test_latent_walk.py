@@ -1,6 +1,7 @@
 """Walks: loops that close, keyframes that are met, classes that melt, films that play, and what is refused."""
 
 import json
+import wave
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from artgan.engine.video import read_film_recipe
 from artgan.errors import CheckpointError, DatasetError, Interrupted, UsageError
 from artgan.latent import project
 from artgan.latent import walk as room
+from artgan.latent.project import Projecting
 from artgan.latent.walk import Coloring, FrameDrawn, WalkEvent, parse_grid
 from tests.conftest import painted
 from tests.filming import decoded_film, decoded_picture, described, write_tone
@@ -264,3 +266,32 @@ def test_what_is_no_grid(text: str) -> None:
     with pytest.raises(UsageError, match="is no grid"):
         parse_grid(text)
     assert parse_grid("3X2") == (3, 2)
+
+
+def test_a_loop_with_music_closes(frames: Callable[..., list[Pixels]], tmp_path: Path) -> None:
+    hum = 20_000 * np.sin(2 * np.pi * 60 * np.arange(16_000) / 8_000)
+    hum[:8_000] = 0  # it pushes at the end, and not where the film begins
+    with wave.open(str(tmp_path / "hum.wav"), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(8_000)
+        file.writeframes(hum.astype(np.int16).tobytes())
+    walked = frames(fps=20, audio=tmp_path / "hum.wav", amount=2)
+    steps = [np.abs(a.astype(int) - b).mean() for a, b in zip(walked, [*walked[1:], walked[0]], strict=True)]
+    assert steps[-1] < 2 * np.median(steps[-10:])
+
+
+def test_a_picture_that_the_model_cannot_paint_is_told_of(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(project, "STEPS", 1)
+    painted(3, 30, 20).save(tmp_path / "mine.png")
+    events: list[WalkEvent] = []
+    artgan.walk(tmp_path / "out.gif", run=run, frames=2, keys=[tmp_path / "mine.png", "5"], on_event=events.append)
+    (told,) = [event.distance for event in events if isinstance(event, Projecting) and event.distance is not None]
+    assert told > 0
+
+
+def test_seeds_of_several_classes_in_one_word(fruit: Path, tmp_path: Path) -> None:
+    result = artgan.walk(tmp_path / "out.gif", run=fruit, frames=2, keys=["pear:3,apple:4,7"])
+    assert result.keys == (("pear:3", "apple:4", "apple:7"),)

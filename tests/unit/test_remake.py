@@ -11,6 +11,7 @@ from PIL import Image
 import artgan
 from artgan.engine.images import encode_png, read_recipe
 from artgan.errors import ArtganError, CheckpointError, DatasetError, Interrupted, UsageError
+from tests.generators import untrained_run
 from tests.painting import picture, pixels, quicken
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -230,3 +231,11 @@ def test_a_sample_whose_checkpoint_is_gone_or_whose_recipe_is_damaged(run: Path)
     shutil.rmtree(run / "checkpoints" / "000000008")
     with pytest.raises(CheckpointError, match=r"000000008, which one\.png was drawn from, is gone"):
         artgan.again(first)
+
+
+def test_a_film_tells_its_command(tmp_path: Path) -> None:
+    run = untrained_run(tmp_path / "runs")
+    artgan.walk(tmp_path / "out.gif", run=run, frames=2)
+    with pytest.raises(UsageError, match="is a film") as caught:
+        artgan.again(tmp_path / "out.gif")
+    assert caught.value.hint == "Its command: artgan walk out.gif --run 00000-tiny --frames 2"

@@ -319,3 +319,10 @@ def test_a_users_file_is_guarded(tmp_path: Path) -> None:
     refuse_existing(path, overwrite=True)
     with pytest.raises(UsageError, match=r"out\.png"):
         refuse_existing(path, overwrite=False)
+
+
+def test_a_name_of_any_length_that_the_system_allows(tmp_path: Path) -> None:
+    for name in ("y" * 251 + ".mp4", "é" * 120 + ".gif"):
+        atomic_write(tmp_path / name, b"whole")
+        assert (tmp_path / name).read_bytes() == b"whole"
+    assert len(list(tmp_path.iterdir())) == 2

@@ -55,7 +55,7 @@ def test_what_was_drawn_is_kept_when_asked(suffix: str, error: BaseException, tm
     with pytest.raises(Interrupted, match=rf"film{suffix} has the 7 frames") as caught:
         write_video(path, breaking(), recipe={"kind": "walk"}, keep_partial=True)
     assert caught.value.__cause__ is error
-    assert "--overwrite" in caught.value.hint
+    assert ("--overwrite" if suffix else "another name") in caught.value.hint
     assert len(decoded_frames(path)) == 7
     assert read_film_recipe(path) == {"kind": "walk"}
     assert list(tmp_path.iterdir()) == [path]
