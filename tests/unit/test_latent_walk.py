@@ -278,7 +278,7 @@ def test_a_loop_with_music_closes(frames: Callable[..., list[Pixels]], tmp_path:
         file.writeframes(hum.astype(np.int16).tobytes())
     walked = frames(fps=20, audio=tmp_path / "hum.wav", amount=2)
     steps = [np.abs(a.astype(int) - b).mean() for a, b in zip(walked, [*walked[1:], walked[0]], strict=True)]
-    assert steps[-1] < 2 * np.median(steps[-10:])
+    assert steps[-1] < 1.2 * np.median(steps[-10:])  # 1.5 times as far without coming back
 
 
 def test_a_picture_that_the_model_cannot_paint_is_told_of(
