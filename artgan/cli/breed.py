@@ -7,7 +7,7 @@ import typer
 
 from artgan.cli.options import Json, RunsDir
 from artgan.cli.project import projection_bar
-from artgan.cli.screen import give, give_json, quiet_native_code, say, stop_signals
+from artgan.cli.screen import give, give_json, quiet_native_code, say, stop_signals, tell_passed_over
 
 
 def breed(
@@ -51,8 +51,7 @@ def breed(
             on_event=screen,
             should_stop=should_stop,
         )
-    for reason in result.passed_over:
-        say(f"{reason} Drawing from the checkpoint before it.", "yellow")
+    tell_passed_over(result.passed_over)
     if as_json:
         give_json(result)
         return

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from artgan.cli.options import Json
-from artgan.cli.screen import give, give_json, quiet_native_code, say, stop_signals
+from artgan.cli.screen import follow, give, give_json, quiet_native_code, say, stop_signals
 from artgan.errors import UsageError
 
 if TYPE_CHECKING:
@@ -137,11 +137,8 @@ def _bar() -> Iterator[Callable[["Progress"], None]]:
     with tqdm(unit="picture", delay=1, leave=False, disable=None) as bar:
 
         def screen(event: "Progress") -> None:
-            if event.done < bar.n:
-                bar.reset()
             bar.set_description_str(event.step, refresh=False)
-            bar.total = event.total
-            bar.update(event.done - bar.n)
+            follow(bar, event.done, event.total)
 
         yield screen
 

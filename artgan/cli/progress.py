@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from artgan.cli.options import Json, RunsDir
-from artgan.cli.screen import give, give_json, say
+from artgan.cli.screen import follow, give, give_json, say
 
 if TYPE_CHECKING:
     from artgan.training.film import FilmEvent
@@ -44,10 +44,7 @@ def progress(
             if isinstance(event, Notice):
                 say(event.text)
                 return
-            if event.done < bar.n:
-                bar.reset()
-            bar.total = event.total
-            bar.update(event.done - bar.n)
+            follow(bar, event.done, event.total)
 
         result = library_progress(
             run,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from artgan.cli.options import Json, RunsDir
-from artgan.cli.screen import give, give_json, quiet_native_code, say, stop_signals, visible
+from artgan.cli.screen import follow, give, give_json, quiet_native_code, say, stop_signals, visible
 
 if TYPE_CHECKING:
     from artgan.latent.project import Projecting
@@ -89,9 +89,6 @@ def projection_bar() -> Iterator[Callable[["Projecting"], None]]:
         def screen(event: "Projecting") -> None:
             tell_distance(event)
             bar.set_description_str(visible(event.picture.name)[-40:], refresh=False)
-            if event.done < bar.n:
-                bar.reset()
-            bar.total = event.total
-            bar.update(event.done - bar.n)
+            follow(bar, event.done, event.total)
 
         yield screen

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from artgan.cli.options import Json, RunsDir
-from artgan.cli.screen import give, give_json, say
+from artgan.cli.screen import give, give_json, say, tell_passed_over
 
 
 def sample(
@@ -38,8 +38,7 @@ def sample(
         runs_dir=runs_dir,
         device=device,
     )
-    for reason in result.passed_over:
-        say(f"{reason} Drawing from the checkpoint before it.", "yellow")
+    tell_passed_over(result.passed_over)
     if as_json:
         give_json(result)
         return

@@ -6,7 +6,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import FrameType
 from typing import Any, TextIO
@@ -24,6 +24,20 @@ def visible(text: str) -> str:
 def say(text: str, style: str = "") -> None:
     """One line on stderr."""
     Console(stderr=True, soft_wrap=True).print(Text(visible(text), style))
+
+
+def tell_passed_over(reasons: Iterable[str]) -> None:
+    """Say which newer checkpoints could not be drawn from."""
+    for reason in reasons:
+        say(f"{reason} Drawing from the checkpoint before it.", "yellow")
+
+
+def follow(bar: Any, done: int, total: int) -> None:
+    """Bring a bar of tqdm to `done` of `total`; one that begins again is reset."""
+    if done < bar.n:
+        bar.reset()
+    bar.total = total
+    bar.update(done - bar.n)
 
 
 def give(text: str) -> None:

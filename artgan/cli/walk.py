@@ -7,7 +7,7 @@ import typer
 
 from artgan.cli.options import Json, RunsDir
 from artgan.cli.project import tell_distance
-from artgan.cli.screen import give, give_json, quiet_native_code, say, stop_signals
+from artgan.cli.screen import follow, give, give_json, quiet_native_code, say, stop_signals, tell_passed_over
 
 if TYPE_CHECKING:
     from artgan.latent.walk import WalkEvent
@@ -72,11 +72,8 @@ def walk(
             if isinstance(event, Projecting):
                 tell_distance(event)
             words = {FrameDrawn: "Filming", Coloring: "Choosing colours"}
-            if event.done < bar.n:
-                bar.reset()
             bar.set_description_str(words.get(type(event), "Projecting"), refresh=False)
-            bar.total = event.total
-            bar.update(event.done - bar.n)
+            follow(bar, event.done, event.total)
 
         result = library_walk(
             out,
@@ -104,8 +101,7 @@ def walk(
             on_event=screen,
             should_stop=should_stop,
         )
-    for reason in result.passed_over:
-        say(f"{reason} Drawing from the checkpoint before it.", "yellow")
+    tell_passed_over(result.passed_over)
     if as_json:
         give_json(result)
         return

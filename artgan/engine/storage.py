@@ -100,10 +100,10 @@ def atomic_folder(folder: Path) -> Iterator[Path]:
 
 def beside(path: Path) -> Path:
     """A temporary name in the same folder that no other thread or process uses."""
-    return path.with_name(f".{_stub(path.name)}.{threading.get_ident()}.{os.getpid()}.tmp")
+    return path.with_name(f".{_fitting(path.name)}.{threading.get_ident()}.{os.getpid()}.tmp")
 
 
-def _stub(name: str) -> str:
+def _fitting(name: str) -> str:
     """A name, or a digest in place of one that would be too long for a system with more around it."""
     encoded = os.fsencode(name)
     return name if len(encoded) <= 200 else hashlib.blake2b(encoded, digest_size=16).hexdigest()
@@ -111,7 +111,7 @@ def _stub(name: str) -> str:
 
 def sweep(folder: Path, name: str | None = None) -> None:
     """Remove temporary files and folders that a killed process left here, all or those that were to get a name."""
-    for path in folder.glob(".*.tmp" if name is None else f".{glob.escape(_stub(name))}.*.*.tmp"):
+    for path in folder.glob(".*.tmp" if name is None else f".{glob.escape(_fitting(name))}.*.*.tmp"):
         owner = path.name.split(".")[-2]
         if owner.isdecimal() and not _alive(int(owner)):
             if path.is_dir():

@@ -20,7 +20,7 @@ from artgan.engine.seeds import Streams
 from artgan.engine.storage import atomic_write, refuse_existing, spelt
 from artgan.engine.vision import grid
 from artgan.errors import UsageError
-from artgan.latent.latents import MOST, Latent, draw, latents_from, latents_in, run_of
+from artgan.latent.latents import MOST, Latent, draw, latents_in, latents_in_turn, run_of
 from artgan.latent.paths import norms, on_shell
 from artgan.latent.project import Projecting, finder
 from artgan.models.trained import LoadedGenerator, load
@@ -121,11 +121,9 @@ def breed(
     words = [str(word) for word in parents]
     model = load(run if run is not None else run_of(words, Path(runs_dir)), runs_dir=runs_dir, device=device)
     with explaining_memory("Ask for fewer children at a time."):
-        find, found = finder(model, class_name, on_event, should_stop), list[Latent]()
-        for word in words:
-            # Of a model with classes those that name none are of all classes in turn, as in a walk.
-            kind = class_name or (model.classes[len(found) % len(model.classes)] if model.classes else None)
-            found += latents_from([word], model, class_name=kind, truncation=truncation, project=find)
+        find = finder(model, class_name, on_event, should_stop)
+        classes = [class_name] if class_name else model.classes
+        found = latents_in_turn(words, model, classes, truncation=truncation, project=find)
         if len(found) + (mutate > 0) < 2:
             raise UsageError("One parent alone has no children.", "Give a second one, or add --mutate 0.3.")
         born = [cross(found, number, mutate, seed) for number in range(1, children + 1)]

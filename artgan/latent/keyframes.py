@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from artgan.latent.latents import Latent, latents_from
+from artgan.latent.latents import Latent, latents_from, latents_in_turn
 from artgan.latent.project import Projecting, finder
 from artgan.models.trained import LoadedGenerator
 
@@ -57,7 +57,8 @@ def cells_of(
     """
     classes = _class_names(model, class_name)
     if words:
-        found = _named(model, words, classes, truncation, on_event, should_stop)
+        find = finder(model, classes[0] if len(classes) == 1 else None, on_event, should_stop)
+        found = latents_in_turn(words, model, classes, truncation=truncation, project=find)
         return [_cell(model, found, place * len(found) / count, seed + place) for place in range(count)]
     each = max(KEYS, min(len(classes), _MOST_CLASSES))
     cells = []
@@ -84,23 +85,6 @@ def _seeded(
     """Latents of seeds, whose classes take turns."""
     words = [f"{classes[place % len(classes)]}:{seed}" if classes else f"{seed}" for place, seed in enumerate(seeds)]
     return latents_from(words, model, truncation=truncation)
-
-
-def _named(
-    model: LoadedGenerator,
-    words: Sequence[str | Path],
-    classes: Sequence[str],
-    truncation: float | None,
-    on_event: Callable[[Projecting], None],
-    should_stop: Callable[[], bool],
-) -> list[Latent]:
-    """The latents of words; those that do not say their class take turns in `classes`."""
-    project = finder(model, classes[0] if len(classes) == 1 else None, on_event, should_stop)
-    found: list[Latent] = []
-    for word in words:
-        kind = classes[len(found) % len(classes)] if classes else None
-        found += latents_from([word], model, class_name=kind, truncation=truncation, project=project)
-    return found
 
 
 def _cell(model: LoadedGenerator, found: Sequence[Latent], start: float, seed: int) -> Cell:

@@ -123,6 +123,26 @@ def latents_from(
     return found
 
 
+def latents_in_turn(
+    words: Sequence[str | Path],
+    model: LoadedGenerator,
+    classes: Sequence[str],
+    *,
+    truncation: float | None = None,
+    project: Callable[[Path], Latent] | None = None,
+) -> list[Latent]:
+    """As `latents_from`; words that name no class are of `classes` in turn.
+
+    Raises:
+        UsageError: as there.
+    """
+    found: list[Latent] = []
+    for word in words:
+        kind = classes[len(found) % len(classes)] if classes else None
+        found += latents_from([word], model, class_name=kind, truncation=truncation, project=project)
+    return found
+
+
 def _several(word: str | Path) -> list[str | Path]:
     """The words of a list of seeds of several classes, as in `pear:3,apple:4`; else the word alone."""
     parts = re.split(r",\s*(?=[^,:]+:\s*\d)", str(word))
