@@ -15,9 +15,14 @@ from artgan.errors import ArtganError, SettingError, UsageError
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Momentum = Annotated[float, Field(ge=0, lt=1)]
+Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
 SMOOTHED = ("minimax", "bce", "lsgan")
 """Losses with a target for reals, which label smoothing can lower."""
+SMALLEST_MATCHED = 16
+"""Sides of pictures that the embedded encoder can read, pixels."""
+ONE_PASS = ("minimax", "bce", "wgan", "rpgan")
+"""Losses whose gradient at a generated picture is never 0 for D, so that G's can be had from it."""
 _short = reprlib.Repr()
 _short.maxstring = _short.maxother = 120
 DEVICES = r"auto|cpu|mps|cuda(:\d{1,3})?"
@@ -46,6 +51,7 @@ class DataSettings(Section):
     crop: Literal["center", "random"] = Field("center", description="where the first crop of a picture is taken")
     crops: int = Field(1, ge=1, le=1000, description="crops per picture, at several scales; for few large pictures")
     labels: str = Field("auto", description="auto (class folders), none, or a CSV or JSON file of file,label")
+    captions: bool = Field(False, description="paint what a text says: captions of the pictures in place of classes")
     balanced: bool = Field(False, description="show every class equally often")
     mirror: bool = Field(False, description="flip half of the pictures left to right")
 
@@ -61,7 +67,9 @@ class DataSettings(Section):
 class ModelSettings(Section):
     """The two networks."""
 
-    name: Literal["dcgan", "mlp"] = Field("dcgan", description="dcgan (convolutions) or mlp (fully connected)")
+    name: Literal["dcgan", "mlp", "painter"] = Field(
+        "dcgan", description="dcgan (convolutions), painter (our own, for few pictures) or mlp (fully connected)"
+    )
     z_dim: int = Field(128, ge=1, le=4096, description="numbers in a latent")
     base_channels: int = Field(64, ge=4, le=512, description="channels at the highest resolution")
     max_channels: int = Field(512, ge=4, le=2048, description="channels are never more than this")
@@ -81,6 +89,9 @@ class TrainSettings(Section):
     beta2: Momentum = Field(0.99, description="Adam: memory of the squared gradient")
     batch: int = Field(64, ge=2, le=4096, description="pictures per step")
     accumulate: Count = Field(1, description="parts a batch is computed in: the same step with less memory")
+    freeze_d: int = Field(
+        0, ge=0, le=16, description="discriminator levels, from the picture on, that keep their weights; needs --from"
+    )
     d_steps: int = Field(1, ge=1, le=100, description="discriminator steps per generator step")
     r1_gamma: NotNegative = Field(1.0, description="strength of the R1 penalty on real pictures; 0 is off")
     r2_gamma: NotNegative = Field(0.0, description="strength of the R2 penalty on generated pictures; 0 is off")
@@ -94,9 +105,17 @@ class TrainSettings(Section):
     cosine_kimg: NotNegative = Field(
         0.0, description="learning rates fall along a cosine to 1 % at this kimg; 0 is off"
     )
+    one_pass: bool = Field(False, description="both networks learn from one pass through the discriminator: faster")
+    match: NotNegative = Field(
+        0.0, description="weight of matching what the embedded encoder sees in generated and in real pictures; 0 is off"
+    )
+    match_share: float = Field(0.5, gt=0, le=1, description="share of a batch that is looked at for it")
     ema_kimg: NotNegative = Field(10.0, description="half-life of the averaged generator, thousands of pictures")
     total_kimg: Positive = Field(1000.0, description="thousands of real pictures to show in all")
     seed: int = Field(0, ge=0, lt=2**63, description="seed of every random stream of the run")
+    remedies: bool = Field(
+        True, description="slower, more augmentation, stronger R1: tried in turn when an alarm does not go away"
+    )
 
 
 class AugmentSettings(Section):
@@ -105,6 +124,13 @@ class AugmentSettings(Section):
     policy: tuple[Literal["color", "translation", "cutout"], ...] = Field(
         (), description="DiffAugment on reals and fakes, for small sets: any of color, translation, cutout"
     )
+    p: Share = Field(1.0, description="how often each of them is applied to a picture, 0 to 1; adaptive sets it itself")
+    adaptive: bool = Field(False, description="augment only as often as the discriminator's overfitting asks for")
+    target: float = Field(
+        0.6, gt=-1, lt=1, description="adaptive: overfitting to keep to; 0 is a coin toss, 1 is right on every real"
+    )
+    ada_kimg: Positive = Field(100.0, description="adaptive: thousands of pictures in which p can go from 0 to 1")
+    p_max: Share = Field(0.8, description="adaptive: p never goes above this")
     noise: NotNegative = Field(0.0, description="instance noise: standard deviation, where black to white is 2")
     noise_kimg: Positive = Field(100.0, description="instance noise fades to nothing at this kimg")
 
@@ -152,17 +178,46 @@ class Settings(Section):
                 f"train.label_smoothing does not go with train.loss {self.train.loss}.",
                 f"Use it with one of {', '.join(SMOOTHED)}.",
             )
+        _check_one_pass(self.train, self.model)
+        if self.train.match and min(self.data.size) < SMALLEST_MATCHED:
+            raise SettingError(
+                f"train.match needs pictures of {SMALLEST_MATCHED} px and more.", "Use --set train.match=0."
+            )
+        if self.augment.adaptive and not self.augment.policy:
+            raise SettingError(
+                "augment.adaptive has nothing to adapt: augment.policy is empty.",
+                'Add --set augment.policy=["color","translation","cutout"].',
+            )
         if self.train.accumulate > self.train.batch // 2:
             raise SettingError(
                 f"train.accumulate {self.train.accumulate} leaves less than two pictures per part.",
                 f"Choose at most {self.train.batch // 2} for a batch of {self.train.batch}.",
             )
+        if self.data.captions and self.data.labels != "auto":
+            raise SettingError(
+                "data.captions does not go with data.labels: captions take the place of classes.",
+                'Leave --labels and --no-labels away, or add --set data.labels="auto".',
+            )
         width, height = self.data.size
         if not 8 <= min(width, height) <= max(width, height) <= 1024:
             raise SettingError(f"data.shape {width}x{height} is outside 8 to 1024 pixels.", "Try 96x64.")
-        if self.model.name == "dcgan":
+        if self.model.name != "mlp":
             base_grid(width, height)
         return self
+
+
+def _check_one_pass(train: TrainSettings, model: ModelSettings) -> None:
+    """One pass serves both networks where a logit depends on one picture, and both take turns one by one."""
+    if not train.one_pass:
+        return
+    if train.loss not in ONE_PASS:
+        raise SettingError(
+            f"train.one_pass does not go with train.loss {train.loss}.", f"Use it with one of {', '.join(ONE_PASS)}."
+        )
+    if model.d_norm == "batch":
+        raise SettingError("train.one_pass does not go with model.d_norm batch.", 'Use --set model.d_norm="none".')
+    if train.d_steps > 1:
+        raise SettingError("train.one_pass does not go with train.d_steps above 1.", "Use --set train.d_steps=1.")
 
 
 # What may differ between a run's saved settings and the settings it is resumed with. Where the label table lies may
@@ -189,7 +244,7 @@ def base_grid(width: int, height: int) -> tuple[int, int, int]:
     near = [size for size, (cell, _) in zip(near, grids, strict=True) if _is_base(size[0] // cell, size[1] // cell)]
     closest = min(near, key=lambda size: abs(size[0] - width) + abs(size[1] - height), default=(128, 64))
     raise SettingError(
-        f"A dcgan cannot make pictures of {width}x{height} pixels: its sides are 3 to 5 cells, doubled several times.",
+        f"No dcgan or painter makes pictures of {width}x{height} pixels: sides are 3 to 5 cells, doubled often.",
         f"The nearest that works is --shape {closest[0]}x{closest[1]}; --preset mlp28 takes any small size.",
     )
 

@@ -40,7 +40,7 @@ class UsageError(ArtganError):
 
 
 class DatasetError(ArtganError):
-    """The pictures or their labels cannot be used."""
+    """The pictures, or their labels or captions, cannot be used."""
 
     exit_code = 3
 

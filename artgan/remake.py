@@ -107,11 +107,12 @@ def _sample_request(recipe: Mapping[str, Any], picture: Path, runs_dir: Path) ->
         CheckpointError: the run or checkpoint is gone.
         KeyError, TypeError, ValueError, AttributeError: the recipe is damaged.
     """
-    truncation, columns = recipe["truncation"], recipe.get("columns")
+    truncation, columns, text = recipe["truncation"], recipe.get("columns"), recipe.get("text")
     return {
         "run": _checkpoint(recipe, picture, runs_dir),
         "seeds": [int(seed) for seed in recipe["seeds"]],
         "class_name": recipe["class"],
+        "text": None if text is None else str(text),
         "truncation": None if truncation is None else float(truncation),
         "columns": None if columns is None else int(columns),
     }

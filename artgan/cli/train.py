@@ -24,7 +24,10 @@ def train(
     data: Annotated[
         Path, typer.Argument(metavar="FOLDER", help="Folder or zip of pictures; class folders make it conditional.")
     ],
-    preset: Annotated[str, typer.Option(help="Name of a preset (artgan presets list), or a .toml file.")] = "studio64",
+    preset: Annotated[
+        str,
+        typer.Option(help="Name of a preset (artgan presets list), or a .toml file; auto chooses, and says why."),
+    ] = "auto",
     sets: Sets = None,
     kimg: TotalKimg = None,
     minutes: Minutes = None,
@@ -38,6 +41,9 @@ def train(
     no_labels: Annotated[
         bool, typer.Option("--no-labels", help="Train without classes, whatever the folders.")
     ] = False,
+    captions: Annotated[
+        bool | None, typer.Option("--captions", help="Learn what texts beside the pictures say: sample --text.")
+    ] = None,
     balanced: Annotated[bool | None, typer.Option("--balanced", help="Show every class equally often.")] = None,
     mirror: Annotated[bool | None, typer.Option("--mirror/--no-mirror", help="Flip half of the pictures.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of every random draw.")] = None,
@@ -45,6 +51,12 @@ def train(
     precision: Precision = None,
     run: Annotated[str | None, typer.Option(help="Run to continue, or the name of a new one.")] = None,
     new: Annotated[bool, typer.Option("--new", help="Start afresh, even when there is a run to continue.")] = False,
+    begin_from: Annotated[
+        str | None, typer.Option("--from", metavar="RUN", help="Begin with the weights of a run, checkpoint or file.")
+    ] = None,
+    freeze_d: Annotated[
+        int | None, typer.Option(metavar="N", help="With --from: discriminator levels that keep their weights.")
+    ] = None,
     runs_dir: RunsDir = Path("runs"),
     score_every: ScoreEvery = None,
     tensorboard: Tensorboard = False,
@@ -59,6 +71,8 @@ def train(
     """
     if labels is not None and no_labels:
         raise typer.BadParameter("--labels and --no-labels exclude each other.")
+    if captions and (labels is not None or no_labels):
+        raise typer.BadParameter("--captions takes the place of --labels and --no-labels: give one of them.")
     from artgan.cli.training_screen import TrainingScreen
     from artgan.config import parse_sets
     from artgan.training.train import train as library_train
@@ -77,6 +91,7 @@ def train(
             crop=crop,
             crops=crops,
             labels="none" if no_labels else str(labels) if labels is not None else None,
+            captions=captions,
             balanced=balanced,
             mirror=mirror,
             seed=seed,
@@ -84,6 +99,8 @@ def train(
             precision=precision,
             run=run,
             new=new,
+            begin_from=begin_from,
+            freeze_d=freeze_d,
             runs_dir=runs_dir,
             argv=sys.argv,
             score_every=score_every,

@@ -12,6 +12,7 @@ from artgan.data.sources import BESIDE
 from artgan.metrics.features import ScoreProgress
 from artgan.training.events import Alarmed, Event, Notice, RunStarted, Saved, Scored, Stats, Step
 
+_SHOWN_CAPTIONS = 5
 _SHOWN_SKIPS = 5
 _QUIET_SECONDS = 30
 
@@ -80,6 +81,8 @@ class TrainingScreen:
         if event.classes:
             told = ", ".join(f"{name} {count}" for name, count in event.classes.items())
             self._say(f"{len(event.classes)} classes: {told}. (--no-labels trains without.)")
+        if event.captions:
+            self._say(_told(event.captions))
         if event.enlarged:
             self._say(f"{event.enlarged:,} of them are smaller than the training picture and were enlarged.")
         problems = [(name, reason) for name, reason in event.skipped if reason != BESIDE]
@@ -138,3 +141,13 @@ class TrainingScreen:
         self._say(
             f"Score at {event.nimg / 1000:.1f} kimg: {', '.join(told)}{'; the best so far' if event.best else ''}."
         )
+
+
+def _told(captions: dict[str, int]) -> str:
+    """The commonest captions with their counts, in a sentence or two."""
+    said = {text: count for text, count in captions.items() if text}
+    few = [f"{text[:40]!r} {count:,}" for text, count in [*said.items()][:_SHOWN_CAPTIONS]]
+    more = ", ..." if len(said) > len(few) else ""
+    without = captions.get("", 0)
+    none = f" {without:,} {'picture has' if without == 1 else 'pictures have'} none." if without else ""
+    return f"{len(said):,} {'caption' if len(said) == 1 else 'captions'}: {', '.join(few)}{more}.{none}"

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from artgan.curation.album import Album
 from artgan.curation.begun import BEGUN, MANIFEST, PAGE, begin, finish, refuse_unfit, watched
-from artgan.curation.captions import Captions, captions_beside
 from artgan.curation.framing import Crop
 from artgan.curation.outliers import LEAST, Beholder, reason
 from artgan.curation.outliers import outliers as far_out
@@ -26,6 +25,7 @@ from artgan.curation.survey import Seen, inside, survey
 from artgan.curation.verdicts import IN_A_SET, Copies, Item, defects_of, verdicts
 from artgan.curation.workers import Workers
 from artgan.curation.writing import Job, is_handed_on, named, parted, sharpened, write_pictures
+from artgan.data.captions import Captions, captions_beside
 from artgan.data.sources import Source, scan
 from artgan.engine.images import quiet_decoding
 from artgan.engine.storage import atomic_write, naming_the_path, refuse_existing

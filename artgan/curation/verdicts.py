@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from artgan.curation.captions import Captions
 from artgan.curation.copies import Group
 from artgan.curation.quality import judge
 from artgan.curation.settings import CurateSettings
 from artgan.curation.splits import Unit, cap, parse_shares, split
 from artgan.curation.survey import Seen
+from artgan.data.captions import Captions
 from artgan.data.sources import BESIDE, HIDDEN, Source
 
 Status = Literal["kept", "dropped", "reported", "failed", "ignored"]

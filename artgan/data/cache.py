@@ -2,7 +2,7 @@
 
     CACHE/pictures/KEY/
         pictures.u8    (count, height, width, channels) bytes, one training picture after another
-        index.json     shape, classes, label of every picture, and which files were skipped and why
+        index.json     shape, classes (or captions), label of every picture, and which files were skipped and why
 
 KEY is a digest of the content of the source and of the settings that shape the pictures.
 """
@@ -19,7 +19,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from artgan.config import DataSettings
+from artgan.data.captions import captioned, without_captions
 from artgan.data.sources import BESIDE, PictureFile, Source, scan
 from artgan.engine.images import MODES, decode, quiet_decoding
 from artgan.engine.storage import atomic_folder, cache_folder, read_json
@@ -60,6 +61,7 @@ class DatasetReady:
         skipped: (name, reason) of every file that was not used; those that were never meant to be pictures come last.
         enlarged: files that were smaller than a training picture.
         from_cache: whether nothing had to be decoded.
+        captions: pictures per caption, the commonest first; empty when they are not asked for.
     """
 
     source: Path
@@ -69,6 +71,7 @@ class DatasetReady:
     skipped: tuple[tuple[str, str], ...]
     enlarged: int
     from_cache: bool
+    captions: dict[str, int] = field(default_factory=dict)
 
 
 DataEvent = DecodeProgress | DatasetReady
@@ -125,11 +128,12 @@ def decode_source(
     Safe when two processes do the same at once: the first to finish wins, the other uses its result.
 
     Raises:
-        DatasetError: fewer than MIN_PICTURES training pictures are usable.
+        DatasetError: fewer than MIN_PICTURES training pictures are usable, or `data.captions` finds none.
         Interrupted: `should_stop` said so.
         StorageError: the cache cannot be written.
     """
     source = scan_again(path, settings.labels)
+    source = captioned(source) if settings.captions else source
     width, height = settings.size
     recipe = [VERSION, source.fingerprint, width, height, settings.channels, settings.crop, settings.crops]
     key = hashlib.blake2b(json.dumps(recipe).encode(), digest_size=16).hexdigest()
@@ -145,12 +149,15 @@ def decode_source(
             raise StorageError(
                 f"{folder} is damaged as soon as it is written.", "Look at the disk, or set ARTGAN_CACHE."
             )
+    if settings.captions and not any(index["classes"]):
+        raise without_captions(source, index["skipped"])
     names = [index["classes"][label] for label in index["labels"]] if index["classes"] else []
+    counts = dict(sorted(Counter(names).items()))
     ready = DatasetReady(
         source=path,
         pictures=index["count"],
         files=index["files"],
-        classes=dict(sorted(Counter(names).items())),
+        classes={} if settings.captions else counts,
         skipped=(
             *source.passed_over,
             *((name, reason) for name, reason in index["skipped"]),
@@ -158,6 +165,7 @@ def decode_source(
         ),
         enlarged=index["enlarged"],
         from_cache=from_cache,
+        captions=dict(sorted(counts.items(), key=lambda pair: -pair[1])) if settings.captions else {},
     )
     on_event(ready)
     # Which files could be read belongs to it: with one more or less, the order of all others is another.
@@ -200,6 +208,7 @@ def _decode_all(
     read = source.reader()
     skipped: list[tuple[str, str]] = []
     labels: list[int] = []
+    number_of = {label: number for number, label in enumerate(source.classes)}
     used = enlarged = done = 0
     packed, pixels_open = _Room(_PACKED_AT_ONCE), _Room(_PIXELS_AT_ONCE)
 
@@ -228,7 +237,7 @@ def _decode_all(
                 pixels.write(pictures.tobytes())
                 used += 1
                 enlarged += small
-                labels += [source.classes.index(file.label)] * len(pictures) if file.label is not None else []
+                labels += [number_of[file.label]] * len(pictures) if file.label is not None else []
             on_event(DecodeProgress(done, len(source.files)))
             if should_stop():
                 raise Interrupted("Stopped while reading the pictures.", "Give the same command to start again.")
@@ -236,14 +245,14 @@ def _decode_all(
     if count < MIN_PICTURES:
         raise too_few(source, count, skipped, settings)
     # A class of which nothing could be read would be a row of noise in every preview.
-    seen = sorted(set(labels))
+    seen = {label: number for number, label in enumerate(sorted(set(labels)))}
     index = {
         "source": str(source.path.resolve()),
         "count": count,
         "files": used,
         "shape": [height, width, len(MODES[settings.channels])],
         "classes": [source.classes[label] for label in seen],
-        "labels": [seen.index(label) for label in labels],
+        "labels": [seen[label] for label in labels],
         "skipped": skipped,
         "enlarged": enlarged,
     }

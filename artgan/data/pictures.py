@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from artgan.config import DataSettings
 from artgan.data.cache import DataEvent, DatasetReady, Decoded, decode_source
+from artgan.engine.captions import BUCKETS, encode_captions
 from artgan.engine.seeds import Streams
 
 
@@ -19,7 +20,8 @@ class Pictures:
     Attributes:
         shape: (channels, height, width).
         classes: class names; empty when there are no labels.
-        labels: class index of every picture, int64; all 0 when there are no labels.
+        captions: all that are different, sorted; empty unless `data.captions` asks for them.
+        labels: index of every picture's class or caption, int64; all 0 when there are neither.
         fingerprint: digest of the source's content.
         key: digest of the content and of the settings that shape the pictures.
         ready: what is worth telling about the set.
@@ -28,7 +30,9 @@ class Pictures:
     def __init__(self, decoded: Decoded, settings: DataSettings, streams: Streams) -> None:
         height, width, channels = decoded.index["shape"]
         self.shape: tuple[int, int, int] = (channels, height, width)
-        self.classes: tuple[str, ...] = tuple(decoded.index["classes"])
+        names: tuple[str, ...] = tuple(decoded.index["classes"])
+        self.classes: tuple[str, ...] = () if settings.captions else names
+        self.captions: tuple[str, ...] = names if settings.captions else ()
         self.fingerprint = decoded.fingerprint
         self.key = decoded.folder.name
         self.ready: DatasetReady = decoded.ready
@@ -41,16 +45,35 @@ class Pictures:
             self._map.madvise(mmap.MADV_RANDOM)  # no reading ahead: the next picture of a batch lies elsewhere
         self._pixels = np.frombuffer(self._map, np.uint8).reshape(self._count, height, width, channels)
         self._orders: dict[tuple[str, int], NDArray[np.int64]] = {}
-        self._members = [torch.nonzero(self.labels == c).flatten().numpy() for c in range(len(self.classes))]
+        by_label = np.argsort(self.labels.numpy(), kind="stable")
+        sizes = np.bincount(self.labels.numpy(), minlength=len(names))
+        self._members = np.split(by_label, sizes.cumsum()[:-1]) if names else []
 
     def __len__(self) -> int:
         return self._count
 
+    @property
+    def c_dim(self) -> int:
+        """Numbers in what the networks are told of a picture: of classes or of a caption; 0 when they are not."""
+        return BUCKETS if self.captions else len(self.classes)
+
+    def conditions(self, labels: torch.Tensor) -> torch.Tensor | None:
+        """What the networks are told for labels (N,): themselves, vectors of captions (N, c_dim), or nothing."""
+        if not self.captions:
+            return labels if self.classes else None
+        different, places = labels.unique(return_inverse=True)
+        return encode_captions([self.captions[label] for label in different.tolist()])[places]
+
+    def commonest(self, count: int) -> list[int]:
+        """The labels of at most `count` captions, the most frequent first; '' is none."""
+        said = [label for label, caption in enumerate(self.captions) if caption]
+        return sorted(said, key=lambda label: -len(self._members[label]))[:count]
+
     def batch(self, position: int, size: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Pictures `position` to `position + size` of the endless order: uint8 (size, C, H, W), int64 labels (size,).
 
-        Every pass through the set is a new permutation. With `data.balanced` every class is shown once per round, each
-        in its own endless order. `data.mirror` flips half of the pictures.
+        Every pass through the set is a new permutation. With `data.balanced` every class (or caption) is shown once per
+        round, each in its own endless order. `data.mirror` flips half of the pictures.
         """
         rows = self.order(position, size)
         pixels = self.at(rows)
@@ -68,14 +91,14 @@ class Pictures:
     def order(self, position: int, size: int) -> NDArray[np.int64]:
         """Which pictures lie at `position` to `position + size` of the endless order."""
         places = range(position, position + size)
-        if not self._settings.balanced or not self.classes:
+        if not self._settings.balanced or not self._members:
             return np.array(
                 [self._permutation("order", place // self._count, self._count)[place % self._count] for place in places]
             )
         rows = []
         for place in places:
-            turn, slot = divmod(place, len(self.classes))
-            chosen = self._permutation("classes", turn, len(self.classes))[slot]
+            turn, slot = divmod(place, len(self._members))
+            chosen = self._permutation("classes", turn, len(self._members))[slot]
             members = self._members[chosen]
             again, index = divmod(turn, len(members))
             rows.append(members[self._permutation(f"class {chosen}", again, len(members))[index]])

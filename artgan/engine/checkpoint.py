@@ -32,13 +32,17 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class GeneratorFile:
-    """What `generator.safetensors` holds: tensors by name, settings as nested values, class names, nimg, run name."""
+    """What `generator.safetensors` holds: tensors by name, settings as nested values, class names, nimg, run name.
+
+    Of a model that draws from texts also some that it has learnt, the commonest first.
+    """
 
     tensors: dict[str, torch.Tensor]
     settings: dict[str, Any]
     classes: tuple[str, ...]
     nimg: int
     run: str
+    texts: tuple[str, ...] = ()
 
 
 def save_checkpoint(run: Run, generator: GeneratorFile, state: Tensors, best: bool = False) -> Path:
@@ -60,6 +64,7 @@ def save_checkpoint(run: Run, generator: GeneratorFile, state: Tensors, best: bo
             "classes": json.dumps(generator.classes),
             "nimg": str(generator.nimg),
             "run": generator.run,
+            **({"texts": json.dumps(generator.texts)} if generator.texts else {}),
         }
         try:
             save_file(_plain(generator.tensors), temporary / GENERATOR, header)
@@ -240,18 +245,20 @@ def load_generator(path: Path) -> GeneratorFile:
         raise CheckpointError(f"{path} is not a generator of this artgan.", hint)
     try:
         settings, classes = parse_json(header["settings"]), parse_json(header["classes"])
-        nimg, run = header["nimg"], header["run"]
+        nimg, run, texts = header["nimg"], header["run"], parse_json(header.get("texts", "[]"))
         if not isinstance(settings, dict):
             raise ValueError("its settings have the wrong form")
         if not isinstance(classes, list) or not all(isinstance(name, str) for name in classes):
             raise ValueError("its classes are not a list of names")
+        if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+            raise ValueError("its texts are not a list of texts")
         if not (nimg.isascii() and nimg.isdecimal() and len(nimg) < 19):
             raise ValueError("its nimg is not a number of pictures")
         if not run or {*run} & {*"/\\\0"}:
             raise ValueError("its run is not a name")
     except (KeyError, ValueError) as error:
         raise CheckpointError(f"The header of {path} is damaged: {error}.", hint) from error
-    return GeneratorFile(tensors, settings, tuple(map(spelt, classes)), int(nimg), run)
+    return GeneratorFile(tensors, settings, tuple(map(spelt, classes)), int(nimg), run, tuple(map(spelt, texts)))
 
 
 def _read(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:

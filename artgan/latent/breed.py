@@ -120,9 +120,11 @@ def breed(
         raise UsageError(f"--seed {seed} is not between 0 and 2**63 - 1.", "Leave it away: it is 0 then.")
     words = [str(word) for word in parents]
     model = load(run if run is not None else run_of(words, Path(runs_dir)), runs_dir=runs_dir, device=device)
+    if class_name is not None:
+        model.class_index(class_name)
     with explaining_memory("Ask for fewer children at a time."):
         find = finder(model, class_name, on_event, should_stop)
-        classes = [class_name] if class_name else model.classes
+        classes = [class_name] if class_name else model.names
         found = latents_in_turn(words, model, classes, truncation=truncation, project=find)
         if len(found) + (mutate > 0) < 2:
             raise UsageError("One parent alone has no children.", "Give a second one, or add --mutate 0.3.")

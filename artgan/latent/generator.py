@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from artgan.engine.seeds import latents
 from artgan.errors import UsageError
-from artgan.latent.latents import labels
 from artgan.models.render import render
 from artgan.models.trained import LoadedGenerator, load
 
@@ -45,7 +44,7 @@ class Generator:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Class names; empty for an unconditional model."""
+        """Class names; empty for a model that draws from texts or is unconditional."""
         return self.model.classes
 
     def sample(
@@ -55,7 +54,7 @@ class Generator:
 
         Args:
             seeds: whole numbers from 0 up.
-            class_name: needed by a model with classes.
+            class_name: needed by a model with classes; the text, for one that draws from texts.
             truncation: as in `artgan.sample`.
 
         Raises:
@@ -72,7 +71,7 @@ class Generator:
 
         Args:
             z: (N, z_dim), finite, N of 1 or more.
-            class_name: of all, or one for each; needed by a model with classes.
+            class_name: of all, or one for each; needed by a model with classes, or that draws from texts.
 
         Raises:
             UsageError: z is of another shape or not finite, or a class is unknown or missing.
@@ -86,4 +85,5 @@ class Generator:
         names = [class_name] * len(rows) if isinstance(class_name, str | None) else list(class_name)
         if len(names) != len(rows):
             raise UsageError(f"There are {len(names)} classes for {len(rows)} latents.", "Give one, or one for each.")
-        return render(self.model.network, self.model.engine, rows, labels(self.model, cast(list[str | None], names)))
+        conditions = self.model.conditions(cast(list[str | None], names))
+        return render(self.model.network, self.model.engine, rows, conditions)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from artgan.latent.latents import Latent, latents_from, latents_in_turn
+from artgan.latent.latents import Latent, latents_in_turn, seeded
 from artgan.latent.project import Projecting, finder
 from artgan.models.trained import LoadedGenerator
 
@@ -19,7 +19,10 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Cell:
-    """One picture of the grid: keyframes (K, z_dim), shares of the classes (K, c_dim), and where it sets out."""
+    """One picture of the grid: keyframes (K, z_dim), their classes or texts (K, c_dim), and where it sets out.
+
+    Classes are shares of each, texts their vectors.
+    """
 
     z: NDArray[np.float32]
     classes: NDArray[np.float32]
@@ -70,9 +73,9 @@ def cells_of(
 
 
 def _class_names(model: LoadedGenerator, text: str | None) -> list[str]:
-    """The classes that a text names; all of the model's, if it names none."""
+    """The classes that a text names; if it names none, all of the model's, or texts that it has learnt."""
     if text is None:
-        return list(model.classes)
+        return list(model.names)
     names = [text] if text in model.classes else [name.strip() for name in text.split(",")]
     for name in names:
         model.class_index(name)
@@ -83,15 +86,19 @@ def _seeded(
     model: LoadedGenerator, seeds: Sequence[int], classes: Sequence[str], truncation: float | None
 ) -> list[Latent]:
     """Latents of seeds, whose classes take turns."""
-    words = [f"{classes[place % len(classes)]}:{seed}" if classes else f"{seed}" for place, seed in enumerate(seeds)]
-    return latents_from(words, model, truncation=truncation)
+    kinds: Sequence[str | None] = classes or [None]
+    return [
+        latent
+        for place, seed in enumerate(seeds)
+        for latent in seeded((seed,), kinds[place % len(kinds)], truncation, model)
+    ]
 
 
 def _cell(model: LoadedGenerator, found: Sequence[Latent], start: float, seed: int) -> Cell:
-    shares = np.zeros((len(found), len(model.classes)), np.float32)
-    for place, latent in enumerate(found):
-        if latent.class_name is not None:
-            shares[place, model.class_index(latent.class_name)] = 1
+    c = model.conditions([latent.class_name for latent in found])
+    shares = np.zeros((len(found), 0), np.float32)
+    if c is not None:
+        shares = c.numpy() if c.is_floating_point() else np.eye(model.c_dim, dtype=np.float32)[c]
     return Cell(np.stack([latent.z for latent in found]), shares, tuple(latent.name for latent in found), start, seed)
 
 

@@ -1,7 +1,8 @@
 """Latents under their names: from seeds, from pictures that artgan made, and from files; and back into files.
 
-A word of a command names one latent or several: `7`, `0,3-5`, `pear:7` (a class and its seeds), `sheet.png` (every
-picture on it), `sheet.png#3` (the third, row by row from the left), `mine.npz`, `mine.json`, or one's own picture.
+A word of a command names one latent or several: `7`, `0,3-5`, `pear:7` (a class, or any text for a model that draws
+from texts, and its seeds), `sheet.png` (every picture on it), `sheet.png#3` (the third, row by row from the left),
+`mine.npz`, `mine.json`, or one's own picture.
 """
 
 import contextlib
@@ -45,7 +46,7 @@ class Latent:
 
     Attributes:
         z: (z_dim,) float32, finite.
-        class_name: its class; None without classes.
+        class_name: its class, or the text it is drawn for; None for a model without.
         name: what it was called by, such as `7` or `child03.png`.
     """
 
@@ -61,25 +62,7 @@ class Latent:
 def draw(model: LoadedGenerator, chosen: Sequence[Latent]) -> torch.Tensor:
     """Pictures (N, C, H, W) in [-1, 1], on the CPU, of latents of the model; each is the same in any company."""
     z = torch.from_numpy(np.stack([latent.z for latent in chosen]))
-    return render(model.network, model.engine, z, labels(model, [latent.class_name for latent in chosen]))
-
-
-def labels(model: LoadedGenerator, names: Sequence[str | None]) -> torch.Tensor | None:
-    """The numbers (N,) of classes, or None for a model without.
-
-    Raises:
-        UsageError: a class is not known, or is missing.
-    """
-    for name in names:
-        if name is not None:
-            model.class_index(name)
-        elif model.classes:
-            choice = ", ".join(model.classes)[:200]
-            raise UsageError(
-                f"{model.run} was trained with classes, and none is named.",
-                f"Add --class, or write {model.classes[0]}:7 for seed 7; there are: {choice}.",
-            )
-    return torch.tensor([model.classes.index(name) for name in names if name]) if model.classes else None
+    return render(model.network, model.engine, z, model.conditions([latent.class_name for latent in chosen]))
 
 
 def latents_from(
@@ -95,7 +78,7 @@ def latents_from(
     Args:
         words: as described above; a word of digits is a seed, also where a file of that name lies.
         model: whose latents they are.
-        class_name: the class of those that name none.
+        class_name: the class, or the text, of those that name none.
         truncation: of plain seeds, as in `artgan.sample`.
         project: finds the latent of one's own picture; without it, those are refused.
 
@@ -105,11 +88,11 @@ def latents_from(
     """
     found: list[Latent] = []
     if class_name is not None:
-        model.class_index(class_name)
+        model.conditions([class_name])
     for word in itertools.chain.from_iterable(map(_several, words)):
         match = _SEEDS.fullmatch(str(word))
         if match:
-            found += _seeded(parse_seeds(match["seeds"]), match["name"] or class_name, truncation, model)
+            found += seeded(parse_seeds(match["seeds"]), match["name"] or class_name, truncation, model)
             continue
         path, places = _split(word)
         recipe = _recipe(path)
@@ -131,7 +114,7 @@ def latents_in_turn(
     truncation: float | None = None,
     project: Callable[[Path], Latent] | None = None,
 ) -> list[Latent]:
-    """As `latents_from`; words that name no class are of `classes` in turn.
+    """As `latents_from`; words that name no class (or text) are of `classes` in turn.
 
     Raises:
         UsageError: as there.
@@ -208,7 +191,8 @@ def latents_in(
         else:
             seeds = tuple(int(seed) for seed in recipe["seeds"])
             truncation = None if recipe.get("truncation") is None else float(recipe["truncation"])
-            one, every = recipe.get("class"), recipe.get("classes", model.classes)
+            kind, kinds = ("text", "texts") if model.takes_text else ("class", "classes")
+            one, every = recipe.get(kind), recipe.get(kinds, model.names)
             names = [one] if one is not None else [*every] or [None]
             if not seeds or min(seeds) < 0 or max(seeds) >= 2**63 or len(seeds) * len(names) > MOST:
                 raise ValueError("its seeds are out of range")
@@ -234,10 +218,15 @@ def save_latents(path: Path, chosen: Sequence[Latent], run: str) -> None:
     atomic_write(path, buffer.getvalue())
 
 
-def _seeded(
+def seeded(
     seeds: tuple[int, ...], class_name: str | None, truncation: float | None, model: LoadedGenerator
 ) -> list[Latent]:
-    labels(model, [class_name])
+    """The latents of seeds, of one class or for one text.
+
+    Raises:
+        UsageError: the class is unknown or missing, or truncation makes no sense.
+    """
+    model.conditions([class_name])
     prefix = f"{class_name}:" if class_name else ""
     rows = latents(seeds, model.settings.model.z_dim, truncation).numpy()
     return [Latent(z, class_name, f"{prefix}{seed}") for z, seed in zip(rows, seeds, strict=True)]
@@ -266,21 +255,21 @@ def _checked(
             )
         if not np.abs(z).max() < _FARTHEST or not isinstance(name, str | None):
             raise UsageError(f"{path} holds values that no latent has.", _ANOTHER)
-        class_of = name or class_name
-        labels(model, [class_of])
+        class_of = class_name if name is None else name
+        model.conditions([class_of])
         kept.append(
             Latent(z.astype(np.float32), class_of, path.name if len(pairs) == 1 else f"{path.name}#{number + 1}")
         )
     return kept
 
 
-def _from_npz(path: Path) -> tuple[Any, Sequence[str], str]:
+def _from_npz(path: Path) -> tuple[Any, Sequence[str | None], str]:
     with zipfile.ZipFile(path) as archive:  # before any memory is spent: a small file can claim endless numbers
         if sum(entry.file_size for entry in archive.infolist()) > _MOST_BYTES:
             raise ValueError("it is too large")
     with path.open("rb") as opened, np.load(opened, allow_pickle=False) as arrays:
         z = arrays["z"].astype(np.float64, casting="same_kind")
-        names = [str(name) for name in arrays["c"]] if "c" in arrays else [""] * len(z)
+        names = [str(name) or None for name in arrays["c"]] if "c" in arrays else [None] * len(z)
         return z, names, str(arrays["run"]) if "run" in arrays else ""
 
 
@@ -288,7 +277,7 @@ def _from_json(path: Path) -> tuple[Any, Sequence[str], str]:
     told = dict(read_json(path, _MOST_BYTES))
     z, names = told["z"], told.get("class")
     if isinstance(names, str | None):
-        names = [names] * len(z)
+        names = [names or None] * len(z)
     return z, names, str(told.get("run", ""))
 
 

@@ -10,7 +10,7 @@ from artgan.data.cache import training_pictures, why_unreadable
 from artgan.engine.images import quiet_decoding
 from artgan.engine.seeds import Streams
 from artgan.errors import CheckpointError, DatasetError, Interrupted, UsageError
-from artgan.latent.latents import Latent, draw, labels
+from artgan.latent.latents import Latent, draw
 from artgan.latent.likeness import Distance, Likeness
 from artgan.models.render import render
 from artgan.models.trained import LoadedGenerator
@@ -47,8 +47,8 @@ class Projector:
         self._streams = Streams(seed)
         model.network.requires_grad_(False)
         self._z = self._streams.normal("project/search", 0, _CANDIDATES, model.settings.model.z_dim)
-        self._c = torch.arange(_CANDIDATES) % len(model.classes) if model.classes else None
-        self._samples = render(model.network, model.engine, self._z, self._c)
+        self._names = [model.names[place % len(model.names)] if model.names else None for place in range(_CANDIDATES)]
+        self._samples = render(model.network, model.engine, self._z, model.conditions(self._names))
         if not self._samples.isfinite().all():
             raise CheckpointError(f"{model.run} paints values that are no numbers.", "Use another checkpoint.")
         self._likeness = Likeness(model.engine, self._samples[:64])
@@ -85,7 +85,7 @@ class Projector:
         Args:
             target: (C, H, W) in [-1, 1], of the model's shape.
             name: what the latent is called.
-            class_name: its class; None tries all.
+            class_name: its class; None tries all, or the texts that the model has learnt.
             on_step: called with the number of steps made.
             should_stop: asked before every step.
 
@@ -94,36 +94,38 @@ class Projector:
             Interrupted: `should_stop` said so.
         """
         distance = self._likeness.to(target)
-        z, c = self._begin(distance, class_name)
-        z, c = self._descend(distance, z, c, on_step, should_stop)
-        found = Latent(z[0].cpu().numpy(), self.model.classes[int(c[0])] if c is not None else None, name)
+        z, names = self._begin(distance, class_name)
+        z, names = self._descend(distance, z, names, on_step, should_stop)
+        found = Latent(z[0].cpu().numpy(), names[0], name)
         with torch.no_grad():
             return found, float(distance(draw(self.model, [found]).to(z.device)))
 
-    def _begin(self, distance: Distance, class_name: str | None) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """The latents and labels of the nearest samples."""
-        samples, c = self._samples, self._c
+    def _begin(self, distance: Distance, class_name: str | None) -> tuple[torch.Tensor, list[str | None]]:
+        """The latents and names (classes, texts) of the nearest samples."""
+        samples, names = self._samples, self._names
         if class_name is not None:
-            c = labels(self.model, [class_name] * _CANDIDATES)
-            samples = render(self.model.network, self.model.engine, self._z, c)
+            names = [class_name] * _CANDIDATES
+            samples = render(self.model.network, self.model.engine, self._z, self.model.conditions(names))
         device = self.model.engine.device
         with torch.no_grad():
             far = torch.cat([distance(part.to(device)) for part in samples.split(_AT_ONCE)])
         nearest = far.argsort()[:_RESTARTS].cpu()
-        return self._z[nearest].to(device), c[nearest].to(device) if c is not None else None
+        return self._z[nearest].to(device), [names[place] for place in nearest.tolist()]
 
     def _descend(
         self,
         distance: Distance,
         z: torch.Tensor,
-        c: torch.Tensor | None,
+        names: list[str | None],
         on_step: Callable[[int], None],
         should_stop: Callable[[], bool],
-    ) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """The latents and labels that came nearest, the best first."""
+    ) -> tuple[torch.Tensor, list[str | None]]:
+        """The latents and names that came nearest, the best first."""
         noise = self._streams.generator("project/noise")
         half = math.ceil(self.steps * _FIRST_ROUND)
         for steps, kept in ((range(half), _FINALISTS), (range(half, self.steps), 1)):
+            c = self.model.conditions(names)
+            c = c.to(z.device) if c is not None else None
             z.requires_grad_()
             optimizer = torch.optim.Adam([z])
             for step in steps:
@@ -142,8 +144,8 @@ class Projector:
             z = z.detach()
             with torch.no_grad():
                 best = distance(self.model.network(z, c)).argsort()[:kept]
-            z, c = z[best], c[best] if c is not None else None
-        return z, c
+            z, names = z[best], [names[place] for place in best.tolist()]
+        return z, names
 
 
 def _ramp(done: float) -> float:

@@ -1,5 +1,6 @@
 """`artgan.sample`: pictures from seeds."""
 
+import hashlib
 import re
 import shlex
 from collections.abc import Callable, Iterator, Sequence
@@ -10,6 +11,7 @@ from typing import Any
 import torch
 
 import artgan
+from artgan.data.captions import clean_caption
 from artgan.engine.device import explaining_memory
 from artgan.engine.images import encode_png, to_uint8
 from artgan.engine.seeds import latents, parse_seeds
@@ -21,6 +23,7 @@ from artgan.models.trained import LoadedGenerator, load
 
 MOST_ON_A_SHEET = 4096
 _BUNCH = 64
+_LONGEST = 60
 
 
 @dataclass(frozen=True)
@@ -46,21 +49,26 @@ class SampleResult:
 
 
 def _plain(name: str) -> str:
-    """A class name as part of a file name."""
-    return re.sub(r"[^\w-]+", "_", name)
+    """A class name, or a text, as part of a file name; a long one is cut, and told apart by its digest."""
+    plain = re.sub(r"[^\w-]+", "_", name)
+    if len(plain) <= _LONGEST:
+        return plain
+    return f"{plain[:_LONGEST]}-{hashlib.blake2b(name.encode(), digest_size=4).hexdigest()}"
 
 
 @dataclass(frozen=True)
 class _Wanted:
+    """One picture: its seed, its class or text, and the number of that; a text of the user's own has none."""
+
     seed: int
-    label: int
-    class_name: str | None
+    number: int | None
+    name: str | None
 
     @property
     def file_name(self) -> str:
         # The number keeps apart classes whose names look alike once spelt for a file system ("C+" and "C#").
-        prefix = f"{self.label:02d}-{_plain(self.class_name)}-" if self.class_name else ""
-        return f"{prefix}seed{self.seed:05d}.png"
+        number = f"{self.number:02d}-" if self.name and self.number is not None else ""
+        return f"{number}{_plain(self.name)}-seed{self.seed:05d}.png" if self.name else f"seed{self.seed:05d}.png"
 
 
 def sample(
@@ -68,6 +76,7 @@ def sample(
     *,
     seeds: str | Sequence[int] = "0-15",
     class_name: str | None = None,
+    text: str | None = None,
     truncation: float | None = None,
     out: str | Path | None = None,
     columns: int | None = None,
@@ -82,6 +91,7 @@ def sample(
         run: number, name or folder of a run, a checkpoint folder, or a generator.safetensors; None is the latest run.
         seeds: a list such as "0,3,5-9", or numbers.
         class_name: the class to draw; None draws every class of a conditional model, on a sheet one row each.
+        text: what to draw, for a model that was trained with captions; None draws a few that it has learnt likewise.
         truncation: draw latents again outside +-truncation: below 1 is safer and less varied; None is off.
         out: a name ending in .png for one sheet (one picture, from one seed), or a folder for single pictures. None
             writes a sheet into `samples` in the run's folder.
@@ -92,24 +102,23 @@ def sample(
         on_event: called as pictures are finished.
 
     Raises:
-        UsageError: seeds, class or truncation make no sense, or a file exists.
+        UsageError: seeds, class, text or truncation make no sense, or a file exists.
         CheckpointError: there is no model to draw from.
     """
     numbers = parse_seeds(seeds) if isinstance(seeds, str) else tuple(int(seed) for seed in seeds)
     if not numbers or min(numbers) < 0 or max(numbers) >= 2**63:
         raise UsageError("Seeds are whole numbers from 0 up, at least one.", "Give some, such as 0-15.")
     model = load(run, runs_dir=runs_dir, device=device)
-    names: list[str | None] = [class_name] if class_name is not None else [*model.classes] or [None]
-    wanted = [
-        _Wanted(seed, model.class_index(name) if name is not None else 0, name) for name in names for seed in numbers
-    ]
-    recipe = {
+    names = _names(model, class_name, text)
+    wanted = [_Wanted(seed, number, name) for number, name in names for seed in numbers]
+    recipe: dict[str, Any] = {
         "kind": "sample",
         "artgan": artgan.__version__,
         "run": model.run,
         "nimg": model.nimg,
         "truncation": truncation,
         "classes": list(model.classes),
+        **({"texts": [name for _, name in names]} if model.takes_text else {}),
         "settings": model.settings.model_dump(mode="json"),
     }
     sheet_columns = columns or (len(numbers) if len(names) > 1 else min(8, len(numbers)))
@@ -123,13 +132,31 @@ def sample(
     return SampleResult(tuple(files), numbers, model.run, model.nimg, model.passed_over)
 
 
+def _names(model: LoadedGenerator, class_name: str | None, text: str | None) -> list[tuple[int | None, str | None]]:
+    """The classes or texts to draw, with their numbers.
+
+    Raises:
+        UsageError: the model knows no such class, or takes no class or no text.
+    """
+    if class_name is not None:
+        if text is not None:
+            raise UsageError("--class and --text both say what to draw.", "Give one of them.")
+        return [(model.class_index(class_name), class_name)]
+    if text is not None and not model.takes_text:
+        instead = f"Choose one of its classes: {', '.join(model.classes)[:200]}." if model.classes else "Leave it away."
+        raise UsageError("--text: this model was not trained with captions.", instead)
+    if text is not None:
+        return [(None, clean_caption(text))]
+    return [*enumerate(model.names)] or [(None, None)]
+
+
 def _draw(
     model: LoadedGenerator, wanted: list[_Wanted], truncation: float | None, on_event: Callable[[Drawn], None]
 ) -> Iterator[torch.Tensor]:
     for start in range(0, len(wanted), _BUNCH):
         part = wanted[start : start + _BUNCH]
         z = latents(tuple(picture.seed for picture in part), model.settings.model.z_dim, truncation)
-        c = torch.tensor([picture.label for picture in part]) if model.classes else None
+        c = model.conditions([picture.name for picture in part])
         yield from render(model.network, model.engine, z, c)
         on_event(Drawn(start + len(part), len(wanted)))
 
@@ -141,7 +168,7 @@ def _write_singles(
     for file in files:
         refuse_existing(file, overwrite)
     for picture, file, pixels in zip(wanted, files, drawn, strict=True):
-        own = {**recipe, "seeds": [picture.seed], "class": picture.class_name, "command": _command(recipe, [picture])}
+        own = {**recipe, "seeds": [picture.seed], **_told(recipe, [picture])}
         atomic_write(file, encode_png(to_uint8(pixels.numpy()), own))
     return files
 
@@ -159,26 +186,24 @@ def _write_sheet(
     refuse_existing(path, overwrite)
     pictures = torch.stack(list(drawn))
     sheet = pictures[0] if len(pictures) == 1 else grid(pictures, columns)
-    names = {picture.class_name for picture in wanted}
-    own = {
-        **recipe,
-        "seeds": list(dict.fromkeys(picture.seed for picture in wanted)),
-        "class": names.pop() if len(names) == 1 else None,
-        "columns": columns,
-        "command": _command(recipe, wanted),
-    }
+    seeds = list(dict.fromkeys(picture.seed for picture in wanted))
+    own = {**recipe, "seeds": seeds, "columns": columns, **_told(recipe, wanted)}
     atomic_write(path, encode_png(to_uint8(sheet.numpy()), own))
     return path
 
 
-def _command(recipe: dict[str, Any], wanted: list[_Wanted]) -> str:
-    """The command that draws these pictures again."""
+def _told(recipe: dict[str, Any], wanted: list[_Wanted]) -> dict[str, Any]:
+    """The class, or the text, that all pictures share, and the command that draws them again."""
+    takes_text = "texts" in recipe
+    names = {picture.name for picture in wanted}
+    name = names.pop() if len(names) == 1 else None
     words = ["artgan", "sample", recipe["run"], "--seeds", _seed_list(wanted)]
-    if len({picture.class_name for picture in wanted}) == 1 and wanted[0].class_name:
-        words += ["--class", wanted[0].class_name]
+    if name is not None:
+        words += ["--text" if takes_text else "--class", name]
     if recipe["truncation"] is not None:
         words += ["--truncation", f"{recipe['truncation']:g}"]
-    return shlex.join(words)
+    said = {"class": None, "text": name} if takes_text else {"class": name}
+    return {**said, "command": shlex.join(words)}
 
 
 def _seed_list(wanted: list[_Wanted]) -> str:
@@ -191,7 +216,7 @@ def _seed_list(wanted: list[_Wanted]) -> str:
 
 def _sheet_name(model: LoadedGenerator, wanted: list[_Wanted], truncation: float | None) -> str:
     """A name that differs whenever the picture does, short of very long seed lists."""
-    names = {picture.class_name for picture in wanted}
+    names = {picture.name for picture in wanted}
     parts = [f"{model.nimg:09d}", f"seeds{_seed_list(wanted)[:80]}"]
     parts += [_plain(name) for name in names if name and len(names) == 1]
     parts += [f"truncation{truncation:g}"] if truncation is not None else []

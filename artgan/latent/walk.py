@@ -89,7 +89,7 @@ class _Way:
     loop: bool
 
     def latents(self, cell: Cell, at: Floats, push: Floats | None = None) -> NDArray[np.float32]:
-        """Latents, turned by pushes (n, z_dim), and shares of the classes of a cell: (n, z_dim + c_dim)."""
+        """Latents, turned by pushes (n, z_dim), and shares of the classes, or texts, of a cell: (n, z_dim + c_dim)."""
         at = eased(self.ease, at + cell.start)
         z = along(self.path, cell.z, at, self.loop, cell.seed)
         return np.hstack([z if push is None else moved(z, push), blend(cell.classes, at, self.loop)])
@@ -137,7 +137,7 @@ def walk(
         keys: keyframes, each word as `latents_from` takes it: seeds such as "0,3,5-9", pictures that artgan made, saved
             latents, or pictures of one's own, which are projected first. None are KEYS seeds, which follow from `seed`.
         class_name: a class, or several with commas between, which the keyframes go through in turn, one melting into
-            the next. None goes through all classes.
+            the next. None goes through all classes, or through texts that the model has learnt.
         truncation: of keyframes that are seeds: draw again outside +-truncation.
         seed: chooses the keyframes that nobody names, and what circle and noise draw.
         path: spline, slerp, linear, circle or noise; see `artgan.latent.paths.along`.
@@ -249,7 +249,7 @@ def _drawn(model: LoadedGenerator, rows: NDArray[np.float32]) -> torch.Tensor:
     """Pictures (n, C, H, W) in [-1, 1] of latents and shares of the classes (n, z_dim + c_dim)."""
     z_dim = model.settings.model.z_dim
     z, c = torch.from_numpy(rows[:, :z_dim].copy()), torch.from_numpy(rows[:, z_dim:].copy())
-    return render(model.network, model.engine, z, c if model.classes else None)
+    return render(model.network, model.engine, z, c if model.c_dim else None)
 
 
 def _evened(model: LoadedGenerator, way: _Way, cell: Cell, at: Floats) -> Floats:

@@ -173,7 +173,8 @@ def score(
             return _Side(side.name, moments(seen.values), seen, side)
 
         of_real = see(base)
-        drawn = [sample_set(model, num, _balance(of_real, model.classes)) for model in models]
+        texts = of_real.pictures.texts if of_real.pictures is not None else ()
+        drawn = [sample_set(model, num, _balance(of_real, model.classes), texts) for model in models]
         sides = [given] if given is not None else drawn
         floors: dict[int, dict[str, float]] = {}
         found = []

@@ -14,7 +14,7 @@ from artgan.data.cache import DataEvent, scan_again, why_unreadable
 from artgan.data.pictures import Pictures, load_pictures
 from artgan.engine.checkpoint import GENERATOR, whole_names
 from artgan.engine.images import decode, to_mode, to_uint8
-from artgan.engine.seeds import latents
+from artgan.engine.seeds import Streams, latents
 from artgan.engine.storage import Run, find_run
 from artgan.errors import CheckpointError, DatasetError
 from artgan.models.render import render
@@ -38,6 +38,7 @@ class PictureSet:
         shape: (width, height) when all pictures are known to be alike.
         classes: class names; empty without labels.
         labels: class index of every picture; empty without labels.
+        texts: caption of every picture that a model was trained on with captions; else empty.
         workers: how many threads may read at once.
         nimg: for samples, how far the generator was trained.
         notes: what the user should know of this set.
@@ -54,6 +55,7 @@ class PictureSet:
     workers: int = 1
     nimg: int | None = None
     notes: tuple[str, ...] = ()
+    texts: tuple[str, ...] = ()
 
 
 def folder_set(path: Path) -> PictureSet:
@@ -123,23 +125,32 @@ def pictures_set(pictures: Pictures, name: str, notes: tuple[str, ...] = ()) -> 
         classes=pictures.classes,
         labels=tuple(pictures.labels.tolist()) if pictures.classes else (),
         notes=notes,
+        texts=tuple(pictures.captions[label] for label in pictures.labels.tolist()) if pictures.captions else (),
     )
 
 
-def sample_set(model: LoadedGenerator, num: int, balance: Sequence[float] | None = None) -> PictureSet:
+def sample_set(
+    model: LoadedGenerator, num: int, balance: Sequence[float] | None = None, texts: Sequence[str] = ()
+) -> PictureSet:
     """What a generator draws from the seeds 0 to num - 1: the pictures of `artgan sample --seeds 0-...`.
 
     Args:
         model: the generator.
         num: how many.
         balance: share of each class of a conditional model; None is the same for all.
+        texts: captions of real pictures, each as often as it is to be drawn by a model that draws from texts; none are
+            those few that the model knows of, all as often.
     """
     classes = model.classes
     labels = _spread(num, balance or [1 / len(classes)] * len(classes)) if classes else ()
+    wanted = _drawn_from(num, texts or model.texts or [""]) if model.takes_text else [classes[c] for c in labels]
+    names: Sequence[str | None] = wanted or [None] * num
+    told = f"{model.run} drew for {len(model.texts)} texts that it knows, as the real pictures have no captions."
+    note = (told,) if model.takes_text and not texts else ()
     width, height = model.settings.data.size
 
     def read(places: Sequence[int]) -> list[Image.Image | str]:
-        c = torch.tensor([labels[place] for place in places]) if labels else None
+        c = model.conditions([names[place] for place in places])
         drawn = render(model.network, model.engine, latents(tuple(places), model.settings.model.z_dim), c)
         return [_picture(to_uint8(pixels)) for pixels in drawn.numpy()]
 
@@ -147,13 +158,13 @@ def sample_set(model: LoadedGenerator, num: int, balance: Sequence[float] | None
         name=f"{model.run}@{model.nimg:09d}",
         count=num,
         read=read,
-        title=lambda place: f"seed {place}" + (f", {classes[labels[place]]}" if labels else ""),
+        title=lambda place: f"seed {place}" + (f", {names[place]}" if names[place] else ""),
         key=None,
         shape=(width, height),
         classes=classes,
         labels=labels,
         nimg=model.nimg,
-        notes=tuple(f"{reason} Scoring the checkpoint before it." for reason in model.passed_over),
+        notes=(*(f"{reason} Scoring the checkpoint before it." for reason in model.passed_over), *note),
     )
 
 
@@ -165,6 +176,12 @@ def _spread(num: int, shares: Sequence[float]) -> tuple[int, ...]:
         labels.append(behind.index(max(behind)))
         given[labels[-1]] += 1
     return tuple(labels)
+
+
+def _drawn_from(num: int, texts: Sequence[str]) -> list[str]:
+    """Texts in a random order that is always the same, again and again: each as often as it is there."""
+    order = torch.randperm(len(texts), generator=Streams(0).generator("texts of samples")).tolist()
+    return [texts[order[place % len(texts)]] for place in range(num)]
 
 
 def _picture(pixels: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> Image.Image:

@@ -3,19 +3,21 @@
 from torch import nn
 
 from artgan.config import ModelSettings
-from artgan.models import dcgan, mlp
+from artgan.models import dcgan, mlp, painter
 
-_GENERATORS = {"dcgan": dcgan.Generator, "mlp": mlp.Generator}
-_DISCRIMINATORS = {"dcgan": dcgan.Discriminator, "mlp": mlp.Discriminator}
+_GENERATORS = {"dcgan": dcgan.Generator, "mlp": mlp.Generator, "painter": painter.Generator}
+_DISCRIMINATORS = {"dcgan": dcgan.Discriminator, "mlp": mlp.Discriminator, "painter": dcgan.Discriminator}
 
 
 def build_generator(settings: ModelSettings, shape: tuple[int, int, int], c_dim: int) -> nn.Module:
-    """The generator of the settings: `G(z, c)` maps (N, z_dim) and labels (N,) to (N, *shape) in [-1, 1].
+    """The generator of the settings: `G(z, c)` maps (N, z_dim) and conditions to (N, *shape) in [-1, 1].
+
+    Conditions are labels (N,), or (N, c_dim): shares of the classes, or vectors of captions.
 
     Args:
         settings: the section `model`.
         shape: (channels, height, width) of a picture.
-        c_dim: number of classes; 0 makes it unconditional.
+        c_dim: number of classes, or numbers in a caption's vector; 0 makes it unconditional.
 
     Raises:
         SettingError: the network cannot make that shape.
@@ -26,7 +28,7 @@ def build_generator(settings: ModelSettings, shape: tuple[int, int, int], c_dim:
 
 
 def build_discriminator(settings: ModelSettings, shape: tuple[int, int, int], c_dim: int) -> nn.Module:
-    """The discriminator of the settings: `D(pictures, c)` maps (N, *shape) and labels (N,) to logits (N,).
+    """The discriminator of the settings: `D(pictures, c)` maps (N, *shape) and conditions to logits (N,).
 
     Raises:
         SettingError: the network cannot read that shape.

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from artgan.config import base_grid
-from artgan.models.layers import ClassLatent, Projection, drop, initialise, normalise
+from artgan.models.layers import ClassLatent, Projection, drop, initialise, normalise, split
 
 
 def level_channels(base: int, limit: int, doublings: int) -> list[int]:
@@ -36,6 +36,11 @@ class Generator(nn.Module):
         self.layers = nn.Sequential(*layers, nn.ConvTranspose2d(channels[-1], shape[0], 4, 2, 1), nn.Tanh())
         initialise(self, "batch")
 
+    @property
+    def levels(self) -> list[nn.Module]:
+        """One part per resolution, from the picture on."""
+        return split(self.layers, nn.ConvTranspose2d)[::-1]
+
     def forward(self, z: torch.Tensor, c: torch.Tensor | None = None) -> torch.Tensor:
         """Pictures for latents."""
         pictures: torch.Tensor = self.layers(self.class_latent(z, c)[:, :, None, None])
@@ -62,6 +67,11 @@ class Discriminator(nn.Module):
         )
         self.projection = Projection(c_dim, channels[-1])
         initialise(self, norm)
+
+    @property
+    def levels(self) -> list[nn.Module]:
+        """One part per resolution, from the picture on."""
+        return split(self.layers, nn.Conv2d)
 
     def forward(self, pictures: torch.Tensor, c: torch.Tensor | None = None) -> torch.Tensor:
         """Logits, float32 whatever autocast does."""

@@ -4,10 +4,19 @@ import torch
 from torch import nn
 
 
+def embed(embedding: nn.Embedding, c: torch.Tensor) -> torch.Tensor:
+    """The vectors of labels (N,), or their sums weighted by c (N, c_dim), in float32 whatever autocast does."""
+    if not c.is_floating_point():
+        vectors: torch.Tensor = embedding(c)
+        return vectors
+    with torch.autocast(c.device.type, enabled=False):
+        return c @ embedding.weight
+
+
 class ClassLatent(nn.Module):
     """A learned vector for the class beside the latent: (N, z_dim) and labels (N,) to (N, width).
 
-    In place of labels, shares of the classes (N, c_dim) give the vector in between.
+    In place of labels, shares of the classes (N, c_dim) give the vector in between, and captions (N, c_dim) their own.
 
     Without classes (c_dim 0) the latent passes as it is.
     """
@@ -21,7 +30,7 @@ class ClassLatent(nn.Module):
         """Latents with the vector of their class."""
         if self.embedding is None or c is None:
             return z
-        return torch.cat([z, c @ self.embedding.weight if c.is_floating_point() else self.embedding(c)], 1)
+        return torch.cat([z, embed(self.embedding, c)], 1)
 
 
 class Projection(nn.Module):
@@ -32,11 +41,11 @@ class Projection(nn.Module):
         self.embedding = nn.Embedding(c_dim, features) if c_dim else None
 
     def forward(self, features: torch.Tensor, c: torch.Tensor | None) -> torch.Tensor:
-        """Features (N, F) and labels (N,) to a logit per picture, (N,)."""
+        """Features (N, F) and labels (N,), or captions (N, c_dim), to a logit per picture, (N,)."""
         if self.embedding is None:
             return features.new_zeros(len(features))
-        logits: torch.Tensor = (self.embedding(c) * features).sum(1)
-        return logits
+        assert c is not None  # who has classes is told of them
+        return (embed(self.embedding, c) * features).sum(1)
 
 
 def normalise(layer: nn.Module, channels: int, kind: str) -> list[nn.Module]:
@@ -76,3 +85,9 @@ def initialise(network: nn.Module, kind: str) -> None:
             nn.init.normal_(module.weight, 1.0, 0.02)
         if (bias := getattr(module, "bias", None)) is not None:
             nn.init.zeros_(bias)
+
+
+def split(layers: nn.Sequential, kind: type[nn.Module]) -> list[nn.Module]:
+    """The levels of a network of plain layers: each from one layer of the kind up to the next."""
+    starts = [number for number, layer in enumerate(layers) if isinstance(layer, kind)]
+    return [nn.Sequential(*[*layers][a:b]) for a, b in zip(starts, [*starts[1:], len(layers)], strict=True)]

@@ -5,7 +5,7 @@ import math
 import torch
 from torch import nn
 
-from artgan.models.layers import ClassLatent, Projection, drop, initialise, normalise
+from artgan.models.layers import ClassLatent, Projection, drop, initialise, normalise, split
 
 
 class Generator(nn.Module):
@@ -46,6 +46,11 @@ class Discriminator(nn.Module):
         self.logit = nn.Linear(widths[-1], 1)
         self.projection = Projection(c_dim, widths[-1])
         initialise(self, norm)
+
+    @property
+    def levels(self) -> list[nn.Module]:
+        """One part per layer before the last, from the picture on."""
+        return split(self.layers, nn.Linear)
 
     def forward(self, pictures: torch.Tensor, c: torch.Tensor | None = None) -> torch.Tensor:
         """Logits, float32 whatever autocast does."""

@@ -1,7 +1,7 @@
 """Trained generators, read from runs, checkpoints or shared files."""
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from artgan.config import Settings, validated
+from artgan.engine.captions import BUCKETS, encode_captions
 from artgan.engine.checkpoint import GENERATOR, GeneratorFile, load_generator, misfit, read_newest
 from artgan.engine.device import Engine, explaining_memory
 from artgan.engine.images import MODES
@@ -24,14 +25,15 @@ class LoadedGenerator:
     """A trained generator, ready to draw.
 
     Attributes:
-        network: `network(z, c)` maps (N, z_dim) and labels (N,) to (N, C, H, W) in [-1, 1].
+        network: `network(z, c)` maps (N, z_dim) and `conditions` to (N, C, H, W) in [-1, 1].
         settings: the settings it was trained with.
-        classes: class names; empty for an unconditional model.
+        classes: class names; empty for a model that draws from texts or is unconditional.
         nimg: real pictures it was trained on.
         run: name of its run.
         home: the run folder, or the folder of a file that was shared without its run.
         engine: where it computes; float32, so that a seed is the same picture on as many machines as can be.
         passed_over: newer checkpoints of the run that could not be used, each with its reason.
+        texts: of a model that draws from texts, a few that it has learnt, the commonest first.
     """
 
     network: nn.Module
@@ -42,6 +44,46 @@ class LoadedGenerator:
     home: Path
     engine: Engine
     passed_over: tuple[str, ...] = ()
+    texts: tuple[str, ...] = ()
+
+    @property
+    def takes_text(self) -> bool:
+        """Whether it draws from texts."""
+        return self.settings.data.captions
+
+    @property
+    def c_dim(self) -> int:
+        """Numbers in a row of `conditions` as vectors: of classes or of a text; 0 when it takes neither."""
+        return BUCKETS if self.takes_text else len(self.classes)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What it is asked to draw when nobody says: all of its classes, or a few texts that it has learnt."""
+        return self.texts if self.takes_text else self.classes
+
+    def conditions(self, names: Sequence[str | None]) -> torch.Tensor | None:
+        """What `network` is told: labels (N,) of classes, vectors (N, c_dim) of texts, or None for neither.
+
+        Raises:
+            UsageError: a class is unknown, or a class or text is missing.
+        """
+        if self.takes_text:
+            given = [name for name in names if name is not None]
+            if len(given) < len(names):
+                known = self.texts[0] if self.texts else "red apple"
+                hint = f'Say what to draw, such as "{known}:7" for seed 7; `artgan sample` takes --text.'
+                raise UsageError(f"{self.run} draws from texts, and none is given.", hint)
+            return encode_captions(given)
+        for name in names:
+            if name is not None:
+                self.class_index(name)
+            elif self.classes:
+                choice = ", ".join(self.classes)[:200]
+                raise UsageError(
+                    f"{self.run} was trained with classes, and none is named.",
+                    f"Add --class, or write {self.classes[0]}:7 for seed 7; there are: {choice}.",
+                )
+        return torch.tensor([self.classes.index(name) for name in names if name]) if self.classes else None
 
     def class_index(self, name: str) -> int:
         """The number of a class.
@@ -51,6 +93,9 @@ class LoadedGenerator:
         """
         if name in self.classes:
             return self.classes.index(name)
+        if self.takes_text:
+            hint = f'Write "{name[:80]}:7" for seed 7; `artgan sample` takes --text.'
+            raise UsageError(f"--class {name!r}: this model has no classes, it draws from texts.", hint)
         if not self.classes:
             raise UsageError(f"--class {name!r}: this model was trained without classes.", "Leave --class away.")
         raise UsageError(f"There is no class {name!r}.", f"Choose one of: {', '.join(self.classes)}.")
@@ -68,7 +113,7 @@ def load(run: str | Path | None = None, *, runs_dir: str | Path = "runs", device
         CheckpointError: there is none, or it is damaged.
         DeviceError: the device is not there.
     """
-    place = _locate(run, Path(runs_dir))
+    place = locate(run, Path(runs_dir))
     if isinstance(place, Path):
         return _load(place.absolute(), device)
     loaded, refused = read_newest(place, lambda folder: _load((folder / GENERATOR).absolute(), device))
@@ -79,21 +124,23 @@ def load(run: str | Path | None = None, *, runs_dir: str | Path = "runs", device
 
 def _load(path: Path, device: str) -> LoadedGenerator:
     file = load_generator(path)
-    settings, shape = _read_header(file, path)
-    with torch.device("meta"), _Undrawn():
-        plan = build_generator(settings.model, shape, len(file.classes))
+    settings, shape = read_header(file, path)
+    c_dim = BUCKETS if settings.data.captions else len(file.classes)
+    with torch.device("meta"), Undrawn():
+        plan = build_generator(settings.model, shape, c_dim)
     # Before any memory is spent: a header of a few bytes can ask for a network of many gigabytes.
     if problem := misfit(file.tensors, plan.state_dict()):
         raise CheckpointError(f"The tensors in {path} do not fit its settings: {problem}.", "Use another checkpoint.")
     with explaining_memory("Use a model that fits into it."):
-        network = build_generator(settings.model, shape, len(file.classes))
+        network = build_generator(settings.model, shape, c_dim)
         network.load_state_dict(file.tensors)
     engine = Engine.detect(device, "float32")
     home = path.parents[2] if len(path.parents) > 2 and path.parents[1].name == "checkpoints" else path.parent
-    return LoadedGenerator(engine.place(network).eval(), settings, file.classes, file.nimg, file.run, home, engine)
+    network = engine.place(network).eval()
+    return LoadedGenerator(network, settings, file.classes, file.nimg, file.run, home, engine, texts=file.texts)
 
 
-class _Undrawn(TorchFunctionMode):
+class Undrawn(TorchFunctionMode):
     """Networks built under it draw no weights, which on the meta device takes seconds the first time, for nothing."""
 
     def __torch_function__(
@@ -104,11 +151,18 @@ class _Undrawn(TorchFunctionMode):
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
         """Call `func`, unless it draws from the normal distribution."""
-        drawing = getattr(func, "__name__", "") in ("normal_", "kaiming_normal_")
-        return None if drawing else func(*args, **(kwargs or {}))
+        given = kwargs or {}
+        if getattr(func, "__name__", "") in ("normal_", "kaiming_normal_"):
+            return args[0] if args else given["tensor"]
+        return func(*args, **given)
 
 
-def _locate(run: str | Path | None, runs_dir: Path) -> Path | Run:
+def locate(run: str | Path | None, runs_dir: Path) -> Path | Run:
+    """The run meant, or the generator file: the one given, or that of the checkpoint folder given.
+
+    Raises:
+        CheckpointError: there is no such run, or it is a file of another kind.
+    """
     if run is not None:
         path = Path(run)
         if path.suffix == ".safetensors":
@@ -124,7 +178,12 @@ def _locate(run: str | Path | None, runs_dir: Path) -> Path | Run:
     return find_run(run, runs_dir)
 
 
-def _read_header(file: GeneratorFile, path: Path) -> tuple[Settings, tuple[int, int, int]]:
+def read_header(file: GeneratorFile, path: Path) -> tuple[Settings, tuple[int, int, int]]:
+    """The settings that a generator was trained with, and the shape of its pictures, (channels, height, width).
+
+    Raises:
+        CheckpointError: they are damaged or do not go together.
+    """
     hint = "Use another checkpoint."
     values: dict[str, Any] = dict(file.settings)
     shape = values.pop("shape", None)
@@ -136,4 +195,6 @@ def _read_header(file: GeneratorFile, path: Path) -> tuple[Settings, tuple[int, 
     own = (len(MODES[settings.data.channels]), height, width)
     if shape != list(own):
         raise CheckpointError(f"The header of {path} does not name the picture shape of its settings.", hint)
+    if settings.data.captions and file.classes:
+        raise CheckpointError(f"The header of {path} names classes of a model that draws from texts.", hint)
     return settings, own

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import torch
 import torch.nn.functional as F
 
+from artgan.config import AugmentSettings
 from artgan.engine.seeds import Streams
 
 Augmentation = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
@@ -56,17 +57,17 @@ def cutout(pictures: torch.Tensor, draws: torch.Tensor) -> torch.Tensor:
     return pictures * keep[:, None].to(pictures.device, pictures.dtype)
 
 
-AUGMENTATIONS: dict[str, tuple[Augmentation, slice]] = {
-    "color": (color, slice(0, 3)),
-    "translation": (translation, slice(3, 5)),
-    "cutout": (cutout, slice(5, 7)),
+AUGMENTATIONS: dict[str, tuple[Augmentation, slice, int]] = {
+    "color": (color, slice(0, 3), 7),
+    "translation": (translation, slice(3, 5), 8),
+    "cutout": (cutout, slice(5, 7), 9),
 }
-"""Each augmentation and its own columns of the draws."""
-COLUMNS = 7
+"""Each augmentation, its own columns of the draws, and the column that decides whether a picture gets it."""
+OWN, COLUMNS = 7, 10
 
 
 class Draws(NamedTuple):
-    """The chance in one view of a batch: uniform numbers (N, 7) and instance noise (N, C, H, W) or None."""
+    """The chance in one view of a batch: uniform numbers (N, 10) and instance noise (N, C, H, W) or None."""
 
     uniform: torch.Tensor
     noise: torch.Tensor | None
@@ -78,7 +79,10 @@ class Draws(NamedTuple):
 
 def draw(streams: Streams, name: str, at: int, size: tuple[int, ...], noise: float) -> Draws:
     """Draw for the view called `name` of a batch of `size` (N, C, H, W), with instance noise of that deviation."""
-    uniform = torch.rand(size[0], COLUMNS, generator=streams.generator(name, at))
+    generator = streams.generator(name, at)
+    how = torch.rand(size[0], OWN, generator=generator)  # a call of its own: the same numbers as before there was a p
+    whether = torch.rand(size[0], COLUMNS - OWN, generator=generator)
+    uniform = torch.cat([how, whether], 1)
     return Draws(uniform, streams.normal(f"{name} noise", at, *size) * noise if noise else None)
 
 
@@ -91,9 +95,29 @@ def noise_at(nimg: int, noise: float, noise_kimg: float) -> float:
     return noise * max(0.0, 1 - nimg / (1000 * noise_kimg))
 
 
-def augment(pictures: torch.Tensor, policy: Sequence[str], draws: Draws) -> torch.Tensor:
-    """Apply the augmentations named in `policy`, in order, then the noise."""
+def augment(pictures: torch.Tensor, policy: Sequence[str], draws: Draws, p: float | torch.Tensor = 1.0) -> torch.Tensor:
+    """Apply the augmentations named in `policy`, in order, each to a picture with probability `p`; then the noise.
+
+    As a tensor `p` has no dimension; it may lie on another device than the draws, and is not waited for.
+    """
     for name in policy:
-        function, columns = AUGMENTATIONS[name]
-        pictures = function(pictures, draws.uniform[:, columns])
+        function, columns, whether = AUGMENTATIONS[name]
+        changed = function(pictures, draws.uniform[:, columns])
+        if isinstance(p, float) and p >= 1:
+            pictures = changed
+        else:
+            chosen = draws.uniform[:, whether].to(pictures.device) < p
+            pictures = torch.where(chosen[:, None, None, None], changed, pictures)
     return pictures if draws.noise is None else pictures + draws.noise.to(pictures.device)
+
+
+def adapted(p: torch.Tensor, real_acc: torch.Tensor, pictures: int, settings: AugmentSettings) -> torch.Tensor:
+    """The probability that follows `p` after so many pictures, of which D told `real_acc` from generated ones.
+
+    Karras et al. 2020, section 3.1: r = E[sign D(x)] on reals is a measure of overfitting, and p moves towards r's
+    target at a constant speed. `real_acc` is the share of reals that D calls real, so r = 2 real_acc - 1; with losses
+    that only compare it is the share of pairs in which D prefers the real picture. Our departure: p has an upper end,
+    `augment.p_max`, beyond which augmentations show in what is generated.
+    """
+    step = torch.sign(2 * real_acc - 1 - settings.target) * (pictures / (1000 * settings.ada_kimg))
+    return (p + step).clamp(0.0, settings.p_max)

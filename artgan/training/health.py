@@ -152,7 +152,28 @@ REPAIRED = {
         "The memory was full; batches are computed in parts.",
         "start with --set train.accumulate=2, or a smaller --batch",
     ),
+    "slower": (
+        "A warning did not go away; training slowed down.",
+        "lower --set train.g_lr and train.d_lr from the start",
+    ),
+    "slower D": (
+        "A warning did not go away; the discriminator slowed down.",
+        "a lower --set train.d_lr from the start",
+    ),
+    "augment": (
+        "A warning did not go away; pictures are augmented more.",
+        'start with --set augment.policy=["color","translation","cutout"]',
+    ),
+    "r1": (
+        "A warning did not go away; the penalty of the discriminator became stronger.",
+        "start with a stronger --set train.r1_gamma",
+    ),
+    "none left": (
+        "A warning did not go away, and training has nothing left to try.",
+        "--new with a tenth of train.g_lr and train.d_lr, with --preset studio64, or with more pictures (--crops 20)",
+    ),
 }
+"""What was done by itself, see `artgan.training.repairs`: a title, and what to do about it next time."""
 
 
 def judge(stats: Sequence[Record], metrics: Sequence[Record], repairs: Sequence[Record]) -> tuple[Alarm, ...]:

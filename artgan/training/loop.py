@@ -14,7 +14,7 @@ from artgan.engine.background import Background
 from artgan.engine.device import Engine, is_out_of_memory, memory_in_use
 from artgan.engine.storage import Run, append_json_line
 from artgan.training.events import Event, Notice, Saved, Stats, Step
-from artgan.training.repairs import EXPLODED, Unwell, plan_at
+from artgan.training.repairs import EXPLODED, Unwell, next_remedy, plan_at, told_of, write_repairs
 from artgan.training.report import State
 from artgan.training.snapshots import preview_due, save_state
 from artgan.training.state import TrainState
@@ -101,6 +101,9 @@ def train_loop(  # noqa: PLR0912, PLR0915 - one loop, read from top to bottom
             if tell:
                 speed = (state.nimg - told_nimg) / max(now - told_at, 1e-9)
                 means = {**state.take_means(), **state.rates}
+                if settings.augment.adaptive or plan.augmented:  # else it stands in the settings
+                    means["augment_p"] = float(plan.augmentation(settings.augment, state.p)[1])
+                    watch.tell_augmentation(means["augment_p"])
                 memory = round(memory_in_use(engine.device) / 2**20)
                 times = {"images_per_second": round(speed, 1), "memory_mb": memory, "unix": round(time.time(), 1)}
                 append_json_line(run.stats, {"nimg": state.nimg, **means, "time": times})
@@ -113,6 +116,11 @@ def train_loop(  # noqa: PLR0912, PLR0915 - one loop, read from top to bottom
                 watch.previewer.save(shown, state.nimg)
             if look:
                 alarms = watch.look(shown, state.G, state.G_ema, state.nimg)
+                if remedy := next_remedy(alarms, repairs, state.nimg, settings):
+                    repairs = [*repairs, remedy]
+                    write_repairs(run, repairs)
+                    on_event(Notice(told_of(remedy)))
+                    alarms = watch.tell()
             best = False
             if scorer and score:
                 background.wait()  # which checkpoints are there decides what is the best

@@ -118,6 +118,19 @@ def accuracy(loss: Loss, real: torch.Tensor, gen: torch.Tensor) -> tuple[torch.T
     return (real > loss.boundary).float().mean(), (gen < loss.boundary).float().mean()
 
 
+def exchange(loss: Loss, real: torch.Tensor, gen: torch.Tensor) -> torch.Tensor:
+    """(dL_G / dlogit) / (dL_D / dlogit) for each generated picture (N,): what turns D's gradient into G's.
+
+    Shen et al. 2021, equation 6. For losses whose loss_D never stops falling with a generated picture's logit: see
+    `artgan.config.ONE_PASS`.
+    """
+    real, gen = real.detach().float(), gen.detach().float().requires_grad_()
+    with torch.enable_grad():
+        (for_D,) = torch.autograd.grad(loss.loss_D(real, gen), gen)
+        (for_G,) = torch.autograd.grad(loss.loss_G(real, gen), gen)
+    return for_G / for_D
+
+
 def gradient_penalty(D: DiscriminatorFunction, pictures: torch.Tensor) -> torch.Tensor:
     """E |grad D(x)|^2 at `pictures` (N, ...): R1 on reals, R2 on generated ones (Mescheder et al. 2018, equation 9).
 

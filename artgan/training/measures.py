@@ -66,9 +66,12 @@ class Reference:
         self.mirror = mirror
         chosen = torch.randperm(len(pictures), generator=Streams(seed).generator("reference"))[:MOST].sort()[0].numpy()
         parts = [pictures.at(chosen[start : start + 256]) for start in range(0, len(chosen), 256)]
+        # Captions that hardly two pictures share are no kinds of pictures: then any two are compared.
+        shared = pictures.labels.bincount()[pictures.labels] > 1
+        self._by_kind = bool(pictures.classes) or (bool(pictures.captions) and bool(shared.float().mean() >= 0.5))
         self.rows = torch.cat([describe(part.float() / 127.5 - 1) for part in parts])
         self.flipped = _flip(self.rows, pictures.shape[0]) if mirror else self.rows
-        labels = pictures.labels[chosen]
+        labels = pictures.labels[chosen] if self._by_kind else torch.zeros(len(chosen), dtype=torch.int64)
         self.facts = facts or self._find(pictures, labels, torch.from_numpy(chosen // crops), seed)
 
     def _find(self, pictures: Pictures, labels: torch.Tensor, files: torch.Tensor, seed: int) -> Facts:
@@ -96,11 +99,12 @@ class Reference:
         )
 
     def measure(self, generated: torch.Tensor, c: torch.Tensor | None) -> dict[str, float]:
-        """Compare pictures (N, C, H, W) in [-1, 1] of classes (N,), or of none, with the training pictures.
+        """Compare pictures (N, C, H, W) in [-1, 1] of labels (N,), or of none, with the training pictures.
 
         Returns:
-            diversity: mean distance of two generated pictures (of one class) by that of two real ones; 0 is one picture
-                again and again (the same ratio as Odena et al. 2017, section 4.2, take with MS-SSIM for a distance).
+            diversity: mean distance of two generated pictures (of one class or caption) by that of two real ones; 0 is
+                one picture again and again (the same ratio as Odena et al. 2017, section 4.2, take with MS-SSIM for a
+                distance).
             nearest: median distance to the nearest training picture, by the median distance of a training picture to
                 the nearest of another file: copies come near 0, pictures as new as unseen ones near 1 (after Meehan et
                 al. 2020, who test the same distances; here a training picture left out stands for an unseen one).
@@ -110,7 +114,7 @@ class Reference:
                 differ by class at all (2 % of their variance).
         """
         rows = describe(generated)
-        labels = c if c is not None else torch.zeros(len(rows), dtype=torch.int64)
+        labels = c if c is not None and self._by_kind else torch.zeros(len(rows), dtype=torch.int64)
         pairs = self._distances(rows).topk(2, largest=False).values
         found = {
             "diversity": spread(rows, labels) / max(self.facts.spread, 1e-6),

@@ -148,12 +148,15 @@ def encoded(path: Path, nimg: int) -> Picture | None:
 
 
 def _row_names(sheets: Sequence[Picture], config: Mapping[str, Any], info: Mapping[str, Any]) -> list[str]:
-    """The classes beside the rows of the sheets; empty without classes."""
+    """The classes or captions beside the rows of the sheets; empty without either."""
     shape = re.fullmatch(r"\d+x(\d{1,4})", str(_dict(config.get("data")).get("shape", "")))
     width, height = sheets[0][2:] if sheets else (0, 0)
     cell = int(shape[1]) if shape else (width - 2) // 8 - 2  # eight columns, two pixels around each picture
     rows = max(0, (height - 2) // (max(cell, 1) + 2))
-    return sorted(_dict(_dict(info.get("data")).get("classes")))[:rows]
+    data = _dict(info.get("data"))
+    captions = data.get("captions")
+    names = captions if isinstance(captions, list) else sorted(_dict(data.get("classes")))
+    return [str(name) for name in names[:rows]]
 
 
 class Score(NamedTuple):

@@ -74,7 +74,8 @@ def figure_name(metric: str, num: int) -> str:
 class Scorer:
     """Scores the averaged generator; remembers of the training pictures what every score needs.
 
-    Samples are those of `artgan score`: the seeds from 0 up, classes as often as among the training pictures, float32.
+    Samples are those of `artgan score`: the seeds from 0 up, classes (or captions) as often as among the training
+    pictures, float32.
     Nothing here changes a network or draws from a stream of the training.
 
     Raises:
@@ -129,10 +130,11 @@ class Scorer:
         return better
 
     def _look_at(self, G_ema: nn.Module, nimg: int) -> torch.Tensor:
-        classes, run = self.pictures.classes, self.run
+        classes, captions, run = self.pictures.classes, self.pictures.captions, self.run
         model = LoadedGenerator(G_ema, self.settings, classes, nimg, run.name, run.folder, self.engine)
         shares = self.pictures.labels.bincount(minlength=len(classes)).double() / len(self.pictures)
-        samples = sample_set(model, self.settings.score.num, shares.tolist() if classes else None)
+        texts = [captions[label] for label in self.pictures.labels.tolist()] if captions else ()
+        samples = sample_set(model, self.settings.score.num, shares.tolist() if classes else None, texts)
         return look(samples, self.network, self.view).values
 
     def _measure(self, real: torch.Tensor, real_moments: Moments, fake: torch.Tensor) -> dict[str, float]:
@@ -191,6 +193,7 @@ def choose(pictures: PictureSet) -> PictureSet:
         title=lambda place: pictures.title(chosen[place]),
         key=f"{MOST} of {pictures.key}",
         labels=tuple(pictures.labels[place] for place in chosen) if pictures.labels else (),
+        texts=tuple(pictures.texts[place] for place in chosen) if pictures.texts else (),
     )
 
 

@@ -1,7 +1,6 @@
 """One stretch of training in a run folder: from its newest checkpoint, with repairs on the way, to an ending."""
 
 import contextlib
-import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -18,9 +17,20 @@ from artgan.engine.storage import Run, atomic_write, cut_back, only_one, spelt, 
 from artgan.errors import ArtganError, CheckpointError, DeviceError, SettingError
 from artgan.training.events import Event, Notice, RunStarted
 from artgan.training.loop import Ending, train_loop
-from artgan.training.repairs import MOST_TRIES, Trouble, Unwell, describe_repair, next_repair, plan_at, read_repairs
+from artgan.training.repairs import (
+    MOST_TRIES,
+    REMEDIES,
+    Trouble,
+    Unwell,
+    describe_repair,
+    next_repair,
+    plan_at,
+    read_repairs,
+    write_repairs,
+)
 from artgan.training.report import Report
 from artgan.training.scoring import Best, find_best, open_scorer, put_best_right
+from artgan.training.source import begun_from
 from artgan.training.state import TrainState
 from artgan.training.watch import Watch, alarms_of
 
@@ -109,7 +119,7 @@ def _begin(run: Run, settings: Settings, engine: Engine, pictures: Pictures, on_
     Raises:
         CheckpointError: there are checkpoints and none is whole.
     """
-    state = TrainState(settings, pictures.shape, len(pictures.classes), engine)
+    state = TrainState(settings, pictures.shape, pictures.c_dim, engine)
 
     def read(folder: Path) -> Path:
         state.load(load_state(folder))
@@ -123,6 +133,13 @@ def _begin(run: Run, settings: Settings, engine: Engine, pictures: Pictures, on_
     sweep(run.folder)
     if begun:
         write_latest(run, begun)
+    elif origin := begun_from(run.read_info()):
+        raise CheckpointError(
+            f"{run.name} began from {origin}, and its checkpoints are gone.",
+            "Start again with the command that made it, and --new.",
+        )
+    if state.matching is not None and not state.matching.weight.any():
+        state.matching.measure(pictures, settings.data.mirror)
     for records in (run.stats, run.metrics):
         cut_back(records, state.nimg if begun else -1)
     put_best_right(run, settings.score)
@@ -140,7 +157,8 @@ def _mend(
     """
     newest = newest_checkpoint(run)
     back_to = int(newest.name) if newest else 0
-    repairs = read_repairs(run)
+    # Remedies that were decided on after that belong to a course that is left now.
+    repairs = [repair for repair in read_repairs(run) if repair["repair"] not in REMEDIES or repair["nimg"] <= back_to]
     plan = plan_at(repairs, back_to, settings.train)
     repair = next_repair(trouble, repairs, back_to, plan, engine.dtype == torch.bfloat16, settings.train.batch)
     if repair is None:
@@ -148,8 +166,7 @@ def _mend(
     record = {"nimg": back_to, "found": found, "repair": repair}
     plan = plan_at([*repairs, record], back_to, settings.train)
     record["told"] = describe_repair(repair, plan, back_to, found, (settings.train.g_lr, settings.train.d_lr))
-    # Whole or not at all, unlike the records that are cut back on resume: this one decides how training goes on.
-    atomic_write(run.repairs, "".join(json.dumps(line) + "\n" for line in [*repairs, record]))
+    write_repairs(run, [*repairs, record])
     for nimg, preview in run.previews().items():  # of a course that was left; they would show up in films
         if nimg > back_to:
             preview.unlink()

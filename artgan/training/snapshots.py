@@ -21,6 +21,8 @@ from artgan.training.step import crossed
 
 FIRST_PREVIEW = 500
 COLUMNS = 8
+TEXTS = 8
+"""So many captions, the commonest, are kept with a generator that draws from texts."""
 
 
 def preview_due(before: int, after: int, longest: float) -> bool:
@@ -36,7 +38,8 @@ def preview_due(before: int, after: int, longest: float) -> bool:
 class Previewer:
     """Draws the same latents all through a run, so that its previews can be laid on top of one another.
 
-    Conditional models get one row per class (the first eight) with the same latents in every row.
+    Conditional models get one row per class (the first eight) with the same latents in every row, and models that draw
+    from texts likewise one per caption, the commonest eight.
     """
 
     def __init__(
@@ -46,13 +49,18 @@ class Previewer:
         rows = 8 if max(pictures.shape[1:]) <= 128 else 4
         first = settings.train.seed % 2**32
         z_dim = settings.model.z_dim
+        self.labels: torch.Tensor | None = None
         self.c: torch.Tensor | None = None
-        if pictures.classes:
-            rows = min(rows, len(pictures.classes))
+        if pictures.c_dim:
+            shown = pictures.commonest(rows) if pictures.captions else [*range(len(pictures.classes))][:rows]
+            self.texts = [pictures.captions[label] for label in shown] if pictures.captions else []
+            rows = len(shown)
             self.seeds = tuple(range(first, first + COLUMNS))
             self.z = latents(self.seeds, z_dim).repeat(rows, 1)
-            self.c = torch.arange(rows).repeat_interleave(COLUMNS)
+            self.labels = torch.tensor(shown).repeat_interleave(COLUMNS)
+            self.c = pictures.conditions(self.labels)
         else:
+            self.texts = []
             self.seeds = tuple(range(first, first + COLUMNS * rows))
             self.z = latents(self.seeds, z_dim)
         self.rows = rows
@@ -65,6 +73,7 @@ class Previewer:
         """Write the pictures that `draw` returned as `fakesNNNNNNNNN.png`."""
         sheet = grid(shown, COLUMNS)
         recipe = {"kind": "preview", "run": self.run.name, "nimg": nimg, "seeds": list(self.seeds)}
+        recipe |= {"texts": self.texts} if self.texts else {}
         path = self.run.preview(nimg)
         atomic_write(path, encode_png(to_uint8(sheet.numpy()), recipe))
         self.on_event(Saved("preview", path, nimg))
@@ -72,11 +81,11 @@ class Previewer:
     def save_reals(self) -> None:
         """Write `reals.png`, training pictures in the same layout."""
         rows: list[int] = []
-        if self.c is None:
+        if self.labels is None:
             rows = self.pictures.order(0, COLUMNS * self.rows).tolist()
         else:
-            for number in range(self.rows):
-                members = torch.nonzero(self.pictures.labels == number).flatten().tolist()
+            for label in self.labels[::COLUMNS].tolist():
+                members = torch.nonzero(self.pictures.labels == label).flatten().tolist()
                 rows += [members[k % len(members)] for k in range(COLUMNS)]
         sheet = grid(self.pictures.at(rows).float() / 127.5 - 1, COLUMNS)
         path = self.run.folder / "reals.png"
@@ -95,6 +104,7 @@ def save_state(
         classes=pictures.classes,
         nimg=state.nimg,
         run=run.name,
+        texts=tuple(pictures.captions[label] for label in pictures.commonest(TEXTS)),
     )
     tensors, nimg = copied(state.tensors()), state.nimg
     background.submit(lambda: Saved("checkpoint", save_checkpoint(run, generator, tensors, best), nimg))

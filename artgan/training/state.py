@@ -4,6 +4,7 @@ import copy
 import math
 
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from artgan.config import Settings, TrainSettings
@@ -12,17 +13,25 @@ from artgan.engine.device import Engine
 from artgan.engine.seeds import Streams
 from artgan.errors import CheckpointError
 from artgan.models import build_discriminator, build_generator
+from artgan.training.augment import adapted
+from artgan.training.finetune import trainable
+from artgan.training.matching import Matching
 
 METERS = (
     *("loss_D", "loss_G", "real_acc", "gen_acc", "real_logit", "gen_logit", "real_std", "gen_std"),
-    *("G_grad", "D_grad", "r1", "r2", "gp"),
+    *("G_grad", "D_grad", "r1", "r2", "gp", "match"),
 )
 SLOTS: dict[type, tuple[str, ...]] = {torch.optim.Adam: ("exp_avg", "exp_avg_sq"), torch.optim.RMSprop: ("square_avg",)}
 """What an optimiser remembers of each parameter, beside the count of its steps."""
+ADAPT_EVERY = 4
+"""Batches between two movements of the augmentation's p."""
 
 
 class TrainState:
-    """Both networks, the averaged generator, both optimisers, the position, and the unfinished means of statistics."""
+    """Both networks, the averaged generator, both optimisers, the position, p, and the unfinished means of statistics.
+
+    `p` is the probability of each augmentation, without a dimension, and `won` the sum of `real_acc` since it moved.
+    """
 
     def __init__(self, settings: Settings, shape: tuple[int, int, int], c_dim: int, engine: Engine) -> None:
         with torch.random.fork_rng(devices=[]):  # networks are drawn on the CPU: the same on every device
@@ -30,9 +39,12 @@ class TrainState:
             self.G = engine.place(build_generator(settings.model, shape, c_dim))
             self.D = engine.place(build_discriminator(settings.model, shape, c_dim))
         self.G_ema = copy.deepcopy(self.G).requires_grad_(False)
-        self.opt_G = build_optimizer(self.G, settings.train, settings.train.g_lr)
-        self.opt_D = build_optimizer(self.D, settings.train, settings.train.d_lr)
+        self.opt_G = build_optimizer([*self.G.parameters()], settings.train, settings.train.g_lr)
+        self.opt_D = build_optimizer(trainable(self.D, settings.train.freeze_d), settings.train, settings.train.d_lr)
+        self.matching = Matching(shape, engine) if settings.train.match else None
         self.nimg = 0
+        self.p = torch.tensor(0.0 if settings.augment.adaptive else settings.augment.p, device=engine.device)
+        self.won = torch.zeros((), device=engine.device)
         self.sums = torch.zeros(len(METERS), device=engine.device)
         self.counts = torch.zeros(len(METERS), device=engine.device)
         self._worst = torch.zeros((), device=engine.device)
@@ -47,6 +59,22 @@ class TrainState:
     def rates(self) -> dict[str, float]:
         """The learning rates of the last step."""
         return {"g_lr": self.opt_G.param_groups[0]["lr"], "d_lr": self.opt_D.param_groups[0]["lr"]}
+
+    def adapt(self, real_acc: torch.Tensor, at: int, settings: Settings) -> None:
+        """Let p follow the discriminator's overfitting, every fourth batch; never waits for the device.
+
+        Args:
+            real_acc: share of the reals of the whole batch that D told from generated pictures, see `accuracy`.
+            at: pictures shown before that batch.
+            settings: nothing happens unless its `augment.adaptive` is set.
+        """
+        batch = settings.train.batch
+        if not settings.augment.adaptive:
+            return
+        self.won = self.won + real_acc.detach()
+        if (at // batch + 1) % ADAPT_EVERY == 0:
+            self.p = adapted(self.p, self.won / ADAPT_EVERY, ADAPT_EVERY * batch, settings.augment)
+            self.won = torch.zeros_like(self.won)
 
     def observe(self, values: dict[str, torch.Tensor], weight: float = 1.0) -> None:
         """Add one step's values, or those of a share of its batch, to the running means; never waits for the device."""
@@ -79,7 +107,11 @@ class TrainState:
             "nimg": torch.tensor(self.nimg),
             "meters.sums": self.sums,
             "meters.counts": self.counts,
+            "augment.p": self.p,
+            "augment.won": self.won,
         }
+        if self.matching is not None:
+            found |= {f"matching.{name}": value for name, value in self.matching.tensors().items()}
         for name, network in (("G", self.G), ("D", self.D), ("G_ema", self.G_ema)):
             found |= {f"{name}.{key}": value for key, value in network.state_dict().items()}
         for name, network, optimizer in (("opt_G", self.G, self.opt_G), ("opt_D", self.D, self.opt_D)):
@@ -94,6 +126,11 @@ class TrainState:
         Raises:
             CheckpointError: a name, a shape or a number format does not fit; this state is then as it was.
         """
+        tensors = {"augment.p": self.p, "augment.won": self.won} | tensors  # older checkpoints have none
+        for name in ("meters.sums", "meters.counts"):  # nor the newest of the meters, which come last
+            missing = len(METERS) - tensors[name].numel() if name in tensors else 0
+            if 0 < missing < len(METERS):
+                tensors[name] = F.pad(tensors[name].flatten(), (0, missing))
         stepped = any(name.startswith("opt_") for name in tensors)
         problem = misfit(tensors, self._layout(stepped))
         if not problem and (tensors["nimg"] < 0 or (tensors["nimg"] > 0 and not stepped)):
@@ -107,31 +144,41 @@ class TrainState:
             network.load_state_dict({key: tensors[f"{name}.{key}"] for key in network.state_dict()})
         for name, network, optimizer in (("opt_G", self.G, self.opt_G), ("opt_D", self.D, self.opt_D)):
             optimizer.state.clear()
-            for key, parameter in network.named_parameters() if stepped else ():
+            for key, parameter in _moved(network, optimizer) if stepped else ():
                 # In the memory layout of the parameter, which the fused optimiser counts on.
                 optimizer.state[parameter] = {
                     slot: torch.empty_like(parameter).copy_(tensors[f"{name}.{key}.{slot}"]).detach()
                     for slot in SLOTS[type(optimizer)]
                 } | {"step": tensors[f"{name}.{key}.step"].clone().to(parameter.device)}
+        if self.matching is not None:
+            for name in self.matching.tensors():
+                setattr(self.matching, name, tensors[f"matching.{name}"].clone().to(self.sums.device))
         self.nimg = int(tensors["nimg"])
         self.sums.copy_(tensors["meters.sums"])
         self.counts.copy_(tensors["meters.counts"])
+        self.p, self.won = (tensors[f"augment.{name}"].clone().to(self.sums.device) for name in ("p", "won"))
 
     def _layout(self, stepped: bool) -> dict[str, torch.Tensor]:
         """Tensors of the names, shapes and formats of a checkpoint, from before or after the optimisers' first step."""
         layout = {name: value for name, value in self.tensors().items() if not name.startswith("opt_")}
         for name, network, optimizer in (("opt_G", self.G, self.opt_G), ("opt_D", self.D, self.opt_D)):
-            for key, parameter in network.named_parameters() if stepped else ():
+            for key, parameter in _moved(network, optimizer) if stepped else ():
                 layout[f"{name}.{key}.step"] = torch.zeros(())
                 layout |= {f"{name}.{key}.{slot}": parameter for slot in SLOTS[type(optimizer)]}
         return layout
 
 
-def build_optimizer(network: nn.Module, settings: TrainSettings, lr: float) -> torch.optim.Optimizer:
+def _moved(network: nn.Module, optimizer: torch.optim.Optimizer) -> list[tuple[str, nn.Parameter]]:
+    """The parameters of the network that the optimiser moves, by name: all but frozen ones."""
+    held = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
+    return [(name, parameter) for name, parameter in network.named_parameters() if id(parameter) in held]
+
+
+def build_optimizer(parameters: list[nn.Parameter], settings: TrainSettings, lr: float) -> torch.optim.Optimizer:
     """Adam (Kingma & Ba 2015), or RMSprop as in the WGAN paper."""
     if settings.optimizer == "rmsprop":
-        return torch.optim.RMSprop(network.parameters(), lr=lr)
-    return torch.optim.Adam(network.parameters(), lr=lr, betas=(settings.beta1, settings.beta2), fused=True)
+        return torch.optim.RMSprop(parameters, lr=lr)
+    return torch.optim.Adam(parameters, lr=lr, betas=(settings.beta1, settings.beta2), fused=True)
 
 
 @torch.no_grad()

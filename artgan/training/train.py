@@ -12,16 +12,23 @@ import torch
 import artgan
 from artgan.config import Settings, differences, flat, validated, with_overrides
 from artgan.data.pictures import Pictures, load_pictures
+from artgan.engine.background import Background
 from artgan.engine.device import Engine
 from artgan.engine.storage import Run, atomic_write, create_run, find_run, list_runs
 from artgan.errors import CheckpointError, DatasetError, SettingError
 from artgan.presets import read_preset as read_config
 from artgan.presets import resolve
+from artgan.training.choice import choose_preset, shorter_sides
 from artgan.training.events import Notice
 from artgan.training.session import Listener, TrainResult, session, write_config
+from artgan.training.snapshots import TEXTS, save_state
+from artgan.training.source import Source, begin, begun_from, inherited, read_source
+from artgan.training.state import TrainState
 from artgan.training.tensorboard import beside_tensorboard, check_tensorboard
 
-DEFAULT_PRESET = "studio64"
+AUTO = "auto"
+OTHER_FAMILIES = "studio64"
+"""What a model that is no painter goes on with when nobody names a preset: it asks least of a network."""
 
 
 def _silent(event: object) -> None:
@@ -35,7 +42,7 @@ def _never() -> bool:
 def train(
     data: str | Path,
     *,
-    preset: str | None = DEFAULT_PRESET,
+    preset: str | None = AUTO,
     overrides: Mapping[str, object] | None = None,
     kimg: float | None = None,
     minutes: float | None = None,
@@ -46,6 +53,7 @@ def train(
     crop: str | None = None,
     crops: int | None = None,
     labels: str | None = None,
+    captions: bool | None = None,
     balanced: bool | None = None,
     mirror: bool | None = None,
     seed: int | None = None,
@@ -53,6 +61,8 @@ def train(
     precision: str | None = None,
     run: str | Path | None = None,
     new: bool = False,
+    begin_from: str | Path | None = None,
+    freeze_d: int | None = None,
     runs_dir: str | Path = "runs",
     argv: Sequence[str] | None = None,
     score_every: float | None = None,
@@ -62,9 +72,16 @@ def train(
 ) -> TrainResult:
     """Train a GAN on a folder or zip of pictures, or go on with the latest run on the same pictures and settings.
 
+    With `begin_from` a new run begins with the weights of a trained model instead of random ones: both networks from a
+    run or a checkpoint folder, the averaged generator alone from a file. Pictures, classes and sizes may be others, as
+    `artgan.models.transplant` says. Unless a preset is named, the settings `model.*` and the resolution, shape,
+    channels and mirroring of the pictures are those of that model, and all others those of the preset of its size;
+    overrides and flags go before both. The same call again continues the run that was so begun.
+
     Args:
         data: folder (of class folders, for a conditional model) or zip.
-        preset: name or path of a preset; None starts from the defaults.
+        preset: name or path of a preset; auto chooses by device, pictures and resolution, and tells why; None starts
+            from the defaults.
         overrides: settings by dotted key, such as {"train.g_lr": 1e-4}.
         kimg: thousands of real pictures to show in all (train.total_kimg).
         minutes: time budget of this session; it ends cleanly when it is over.
@@ -75,6 +92,8 @@ def train(
         crop: center or random.
         crops: crops per picture, at several scales.
         labels: auto, none, or a CSV or JSON file of file,label.
+        captions: train on what texts beside the pictures, tables, or else the names of class folders say, in place of
+            classes; `artgan.sample(text=...)` then draws for a text.
         balanced: show every class equally often.
         mirror: flip half of the pictures left to right.
         seed: seed of every random stream.
@@ -82,6 +101,8 @@ def train(
         precision: auto, float32 or bf16.
         run: a run to continue (number, name or folder), or the name of a new one.
         new: start afresh even when there is a run to continue.
+        begin_from: number, name or folder of a run, a checkpoint folder, or a generator.safetensors, to begin from.
+        freeze_d: discriminator levels, from the picture on, that keep their weights (train.freeze_d).
         runs_dir: the folder that holds the runs.
         argv: the command line, to be kept in run.json.
         score_every: thousands of pictures between scores (score.every_kimg); the best checkpoint is kept. 0 is off.
@@ -96,12 +117,14 @@ def train(
         "train.total_kimg": kimg,
         "train.batch": batch,
         "train.seed": seed,
+        "train.freeze_d": freeze_d,
         "data.resolution": resolution,
         "data.shape": shape,
         "data.channels": channels,
         "data.crop": crop,
         "data.crops": crops,
         "data.labels": labels if labels in (None, "auto", "none") else str(Path(labels).absolute()),
+        "data.captions": captions,
         "data.balanced": balanced,
         "data.mirror": mirror,
         "engine.device": device,
@@ -110,23 +133,31 @@ def train(
     }
     if tensorboard:
         check_tensorboard()
-    settings = resolve(preset, overrides or {}, flags)
+    runs_dir = Path(runs_dir)
+    source = read_source(begin_from, runs_dir) if begin_from is not None else None
+    preset, settings = _settle(preset, overrides or {}, flags, source, Path(data), on_event)
     _check_minutes(minutes)
+    chosen = _named_run(run, runs_dir) if run is not None else None
+    if settings.train.freeze_d and source is None and (chosen is None or new):
+        hint = "Say what to begin from: --from RUN."
+        raise SettingError("train.freeze_d keeps what was learnt, and nothing is yet.", hint)
     engine = Engine.from_settings(settings.engine, settings.train.seed)
     pictures = load_pictures(Path(data), settings.data, settings.train.seed, on_event, should_stop)
-    runs_dir = Path(runs_dir)
-    chosen = _named_run(run, runs_dir) if run is not None else None
     if chosen is None and not new and run is None:
-        chosen = _run_to_continue(settings, pictures, runs_dir, on_event)
+        chosen = _run_to_continue(settings, pictures, runs_dir, on_event, source)
     if chosen is None or new:
+        begun = begin(source, settings, engine, pictures, on_event) if source is not None else None
         label = (
             str(run)
             if run is not None
             else f"{Path(data).resolve().stem}-{Path(preset).stem if preset else 'defaults'}"
         )
         chosen = create_run(runs_dir, label)
-        _describe_run(chosen, settings, engine, pictures, Path(data), argv)
+        _describe_run(chosen, settings, engine, pictures, Path(data), argv, begun)
+        del begun  # the session reads it back: the memory is wanted there
     else:
+        if source is not None and begun_from(chosen.read_info()) != str(source.path):
+            raise SettingError(f"{chosen.name} did not begin from {source.path}.", "Leave --from away, or add --new.")
         _refuse_changes(chosen, settings, pictures)
     with beside_tensorboard(on_event, tensorboard) as listener:
         return session(chosen, settings, engine, pictures, minutes, listener, should_stop)
@@ -190,6 +221,37 @@ def resume(
         return session(chosen, settings, engine, pictures, minutes, listener, should_stop)
 
 
+def _settle(
+    preset: str | None,
+    overrides: Mapping[str, object],
+    flags: Mapping[str, object],
+    source: Source | None,
+    data: Path,
+    on_event: Listener,
+) -> tuple[str | None, Settings]:
+    """The preset and settings of a run; `auto` is chosen here. Overrides and flags go first, then what a source had."""
+    taken: dict[str, object] = {}
+    given = {**overrides, **{key: value for key, value in flags.items() if value is not None}}
+    if preset == AUTO:
+        if source is not None:
+            taken = inherited(source, given)
+        preset = _chosen({**taken, **given}, source, data, on_event)
+    return preset, resolve(preset, {**taken, **overrides}, flags)
+
+
+def _chosen(given: Mapping[str, object], source: Source | None, data: Path, on_event: Listener) -> str:
+    """The preset that goes with the settings that were given, and with the device and the pictures."""
+    if source is not None and source.settings.model.name != "painter":
+        return OTHER_FAMILIES
+    size = {key: value for key, value in given.items() if key in ("data.resolution", "data.shape")}
+    asked = resolve(None, size).data.size if size else None
+    # Checked here as the settings of an engine, as it may be anything.
+    device = Engine.detect(resolve(None, {"engine.device": given.get("engine.device", "auto")}).engine.device).device
+    name, why = choose_preset(device, asked, [] if asked else shorter_sides(data))
+    on_event(Notice(f"Preset {name}: {why}."))
+    return name
+
+
 def _check_minutes(minutes: float | None) -> None:
     if minutes is not None and not 0 < minutes < 1e6:
         raise SettingError(f"--minutes {minutes:g} is not a time.", "Give a time budget, such as --minutes 10.")
@@ -205,8 +267,14 @@ def _named_run(name: str | Path, runs_dir: Path) -> Run | None:
     return None
 
 
-def _run_to_continue(settings: Settings, pictures: Pictures, runs_dir: Path, on_event: Listener) -> Run | None:
-    """The latest run on these pictures and settings; tells when one differs only in settings or only in pictures."""
+def _run_to_continue(
+    settings: Settings, pictures: Pictures, runs_dir: Path, on_event: Listener, source: Source | None
+) -> Run | None:
+    """The latest run on these pictures and settings; tells when one differs only in settings or only in pictures.
+
+    A run that began from another source, or from none, is a different one.
+    """
+    origin = str(source.path) if source is not None else None
     near: str | None = None
     for run in reversed(list_runs(runs_dir)):
         try:
@@ -215,6 +283,8 @@ def _run_to_continue(settings: Settings, pictures: Pictures, runs_dir: Path, on_
             same_path = info["data"]["path"] == str(pictures.ready.source.resolve())
         except (CheckpointError, SettingError, KeyError, TypeError):
             continue  # a damaged run is not one to go on with
+        if begun_from(info) != origin:
+            continue
         changed = differences(old, settings)
         if same_data and not changed:
             return run
@@ -239,13 +309,19 @@ def _refuse_changes(run: Run, settings: Settings, pictures: Pictures) -> None:
         )
     if run.read_info()["data"]["fingerprint"] != pictures.fingerprint:
         raise DatasetError(
-            f"The pictures in {pictures.ready.source}, or their labels, are not those that {run.name} was trained on.",
+            f"The pictures in {pictures.ready.source}, or what is said of them, are not those of {run.name}.",
             "Bring back the old ones, or start a new run with `artgan train`.",
         )
 
 
 def _describe_run(
-    run: Run, settings: Settings, engine: Engine, pictures: Pictures, data: Path, argv: Sequence[str] | None
+    run: Run,
+    settings: Settings,
+    engine: Engine,
+    pictures: Pictures,
+    data: Path,
+    argv: Sequence[str] | None,
+    begun: tuple[TrainState, dict[str, Any]] | None,
 ) -> None:
     info: dict[str, Any] = {
         "artgan": artgan.__version__,
@@ -260,8 +336,15 @@ def _describe_run(
             "fingerprint": pictures.fingerprint,
             "pictures": len(pictures),
             "classes": pictures.ready.classes,
+            **({"captions": [pictures.captions[c] for c in pictures.commonest(TEXTS)]} if pictures.captions else {}),
             "skipped": [list(pair) for pair in pictures.ready.skipped],
         },
     }
     write_config(run, settings)
+    if begun is not None:
+        # The first checkpoint, so that the run stands on its own: it goes on, or back to its start, when its source is
+        # trained further, moved or deleted.
+        state, info["from"] = begun
+        with Background() as background:
+            save_state(settings, pictures, state, run, background)
     atomic_write(run.info, json.dumps(info, indent=2))  # last: a folder without it is not a run

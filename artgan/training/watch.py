@@ -38,6 +38,7 @@ class Watch:
         self._settings, self._pictures = settings, pictures
         self._report = Report(run)
         self._told: set[tuple[str, int]] = set()
+        self._told_of_augmentation = False
 
     @functools.cached_property
     def reference(self) -> Reference:
@@ -54,11 +55,19 @@ class Watch:
 
     def look(self, shown: torch.Tensor, G: nn.Module, G_ema: nn.Module, nimg: int) -> tuple[Alarm, ...]:
         """Measure pictures that the previewer has drawn, and tell of alarms that were not told of."""
-        found = self.reference.measure(shown, self.previewer.c)
+        found = self.reference.measure(shown, self.previewer.labels)
         if self._settings.train.ema_kimg:
             found["drift"] = distance(G, G_ema)
         append_json_line(self.run.metrics, {"nimg": nimg, **found})
         return self.tell()
+
+    def tell_augmentation(self, p: float) -> None:
+        """Tell, once in a session, that adaptive augmentation has come to its upper end."""
+        augment = self._settings.augment
+        if augment.adaptive and p > augment.p_max - 1e-6 and not self._told_of_augmentation:
+            self._told_of_augmentation = True
+            told = f"The augmentation is at its most, p = {augment.p_max:g}: more pictures or --crops would help."
+            self.on_event(Notice(told))
 
     def tell(self) -> tuple[Alarm, ...]:
         """Judge the records; every alarm is told of once in a session, while it lasts."""

@@ -63,7 +63,7 @@ def main() -> None:
     parser.add_argument("--channels", type=int, default=64)
     args = parser.parse_args()
     quiet = {"snapshot.preview_kimg": 1e6, "snapshot.stats_kimg": 0.64, "snapshot.checkpoint_minutes": 1e6}
-    settings = tutorial_settings(args.channels)
+    settings = tutorial_settings({"model.base_channels": args.channels})
     length = {"train.total_kimg": args.steps * settings.train.batch / 1000}
     settings = validated(with_overrides(settings.model_dump(), {**quiet, **length}))
     found: dict[str, list[float]] = {"tutorial, float32": [], "artgan, float32": [], "artgan, auto": []}

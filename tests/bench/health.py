@@ -12,14 +12,16 @@ import random
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import artgan
 from artgan.engine.seeds import parse_seeds
 from artgan.engine.storage import Run, read_json_lines
-from artgan.training.events import RunStarted
-from artgan.training.health import GRACE, judge
+from artgan.training.events import RunStarted, Step
+from artgan.training.health import GRACE, Alarm, judge
+from artgan.training.repairs import read_repairs
 
 Options = dict[str, Any]
 
@@ -54,9 +56,14 @@ def shuffled_labels(data: Path, work: Path) -> tuple[Path, Options]:
     return data, {"labels": str(work / "labels.json")}
 
 
-def wild_discriminator(data: Path, work: Path) -> tuple[Path, Options]:
-    """D's learning rate fifty times what the preset says."""
-    return data, {"overrides": {"train.d_lr": 50 * 4e-4}}
+def strong_discriminator(data: Path, work: Path) -> tuple[Path, Options]:
+    """D's learning rate fifteen times what the preset says."""
+    return data, {"overrides": {"train.d_lr": 15 * 4e-4}}
+
+
+def wild_rates(data: Path, work: Path) -> tuple[Path, Options]:
+    """Both learning rates fifty times what the preset says."""
+    return data, {"overrides": {"train.d_lr": 50 * 4e-4, "train.g_lr": 50 * 4e-4}}
 
 
 def frozen_generator(data: Path, work: Path) -> tuple[Path, Options]:
@@ -65,7 +72,8 @@ def frozen_generator(data: Path, work: Path) -> tuple[Path, Options]:
 
 
 PLANTS: Mapping[str, Callable[[Path, Path], tuple[Path, Options]]] = {
-    "D's learning rate x50": wild_discriminator,
+    "D's learning rate x15": strong_discriminator,
+    "both learning rates x50": wild_rates,
     "G frozen": frozen_generator,
     "one picture repeated": one_picture,
     "twenty pictures": few_pictures,
@@ -73,27 +81,58 @@ PLANTS: Mapping[str, Callable[[Path, Path], tuple[Path, Options]]] = {
 }
 
 
-def examine(name: str, data: Path, runs_dir: Path, options: Options) -> None:
-    """Train once and print the alarms and the ranges of the measures."""
+@dataclass(frozen=True)
+class Outcome:
+    """A run that was trained: pictures shown, how it ended, in words, its records by file, and its alarms."""
+
+    run: Run
+    nimg: int
+    ending: str
+    stats: list[dict[str, Any]]
+    metrics: list[dict[str, Any]]
+    repairs: list[dict[str, Any]]
+
+    @property
+    def alarms(self) -> tuple[Alarm, ...]:
+        """What the records say."""
+        return judge(self.stats, self.metrics, self.repairs)
+
+
+def train_once(data: Path, runs_dir: Path, options: Options) -> Outcome:
+    """Train a new run, to its end or until it gives up."""
     started: list[Path] = []
+    nimg = 0
+
+    def listen(event: object) -> None:
+        nonlocal nimg
+        if isinstance(event, RunStarted):
+            started.append(event.run)
+        elif isinstance(event, Step):
+            nimg = event.nimg
+
     try:
         artgan.train(
             data,
             runs_dir=runs_dir,
             new=True,
-            on_event=lambda event: started.append(event.run) if isinstance(event, RunStarted) else None,
+            on_event=listen,
             **options,
         )
         ending = "ended as planned"
     except artgan.ArtganError as error:
         ending = f"stopped: {error.message} {error.hint}"
     run = Run(started[-1])
-    records = {file.stem: read_json_lines(file) for file in (run.stats, run.metrics, run.repairs)}
-    print(f"{name}, {run.name}: {records['stats'][-1]['nimg'] / 1000:.1f} kimg, {ending}")
-    for alarm in judge(records["stats"], records["metrics"], records["repairs"]):
+    return Outcome(run, nimg, ending, read_json_lines(run.stats), read_json_lines(run.metrics), read_repairs(run))
+
+
+def examine(name: str, data: Path, runs_dir: Path, options: Options) -> None:
+    """Train once and print the alarms and the ranges of the measures."""
+    outcome = train_once(data, runs_dir, options)
+    print(f"{name}, {outcome.run.name}: {outcome.nimg / 1000:.1f} kimg, {outcome.ending}")
+    for alarm in outcome.alarms:
         until = "" if alarm.until is None else f" to {alarm.until / 1000:.1f}"
         print(f"    ALARM {alarm.kind}, from {alarm.since / 1000:.1f}{until} kimg: {alarm.title} {alarm.evidence}")
-    late = [record for lines in (records["stats"], records["metrics"]) for record in lines if record["nimg"] > GRACE]
+    late = [record for lines in (outcome.stats, outcome.metrics) for record in lines if record["nimg"] > GRACE]
     for key in ("real_acc", "gen_acc", "G_grad", "diversity", "class_share", "nearest", "drift"):
         values = [record[key] for record in late if key in record]
         if values:

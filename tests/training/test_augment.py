@@ -3,8 +3,9 @@
 import pytest
 import torch
 
+from artgan.config import AugmentSettings
 from artgan.engine.seeds import Streams
-from artgan.training.augment import AUGMENTATIONS, Draws, augment, draw, noise_at
+from artgan.training.augment import AUGMENTATIONS, Draws, adapted, augment, draw, noise_at
 
 
 def draws(pictures: torch.Tensor, noise: float = 0.0) -> Draws:
@@ -89,3 +90,68 @@ def test_instance_noise_has_its_deviation_and_fades_to_nothing() -> None:
     assert noisy.std() == pytest.approx(0.25, rel=0.02)
     assert abs(float(noisy.mean())) < 0.01
     assert [noise_at(nimg, 0.2, 10) for nimg in (0, 5_000, 10_000, 20_000)] == [0.2, 0.1, 0.0, 0.0]
+
+
+# --- how often
+
+
+POLICY = tuple(AUGMENTATIONS)
+MANY = torch.linspace(-0.9, 0.9, 400 * 3 * 8 * 8).reshape(400, 3, 8, 8)
+
+
+def test_what_an_augmentation_does_is_drawn_as_it_was_before_there_was_a_p() -> None:
+    before = torch.rand(6, 7, generator=Streams(0).generator("test", 0))
+    assert torch.equal(draws(PICTURES).uniform[:, :7], before)
+
+
+def test_with_p_1_every_picture_is_changed_and_with_p_0_none() -> None:
+    chance = draws(PICTURES)
+    always, never = torch.tensor(1.0), torch.tensor(0.0)
+    assert torch.equal(augment(PICTURES, POLICY, chance, always), augment(PICTURES, POLICY, chance))
+    assert torch.equal(augment(PICTURES, POLICY, chance, 1.0), augment(PICTURES, POLICY, chance))
+    for p in (0.0, never):
+        assert torch.equal(augment(PICTURES, POLICY, chance, p), PICTURES)
+
+
+@pytest.mark.parametrize("name", POLICY)
+def test_between_a_picture_is_changed_wholly_or_not_at_all(name: str) -> None:
+    chance = draws(MANY)
+    changed, out = augment(MANY, (name,), chance), augment(MANY, (name,), chance, torch.tensor(0.25))
+    whole = (out == changed).all((1, 2, 3)) & (out != MANY).any((1, 2, 3))
+    left = (out == MANY).all((1, 2, 3))
+    assert (whole | left).all()
+    assert 0.15 < float(whole.float().mean()) < 0.35
+
+
+def test_one_augmentation_says_nothing_of_the_next() -> None:
+    chosen = draws(MANY).uniform[:, [AUGMENTATIONS[name][2] for name in POLICY]] < 0.5
+    assert set(map(tuple, chosen.tolist())) == {(a, b, c) for a in (0, 1) for b in (0, 1) for c in (0, 1)}
+
+
+def test_more_augmentation_changes_more_pictures_and_those_that_were_changed_before() -> None:
+    chance = draws(MANY)
+    few, more = (augment(MANY, ("translation",), chance, p) != MANY for p in (0.2, 0.6))
+    assert not (few & ~more).any()
+    assert few.any((1, 2, 3)).sum() < more.any((1, 2, 3)).sum()
+
+
+def test_a_part_of_a_batch_is_changed_as_often_as_in_the_whole() -> None:
+    chance = draws(MANY)
+    parts = [augment(MANY[rows], POLICY, chance.part(rows), 0.5) for rows in (slice(0, 7), slice(7, 400))]
+    assert torch.equal(torch.cat(parts), augment(MANY, POLICY, chance, 0.5))
+
+
+@pytest.mark.parametrize(
+    ("p", "real_acc", "expected"),
+    [
+        (0.25, 1.0, 0.26),  # r = 1 is above the target of 0.5
+        (0.25, 0.5, 0.24),
+        (0.25, 0.75, 0.25),  # r = 0.5 is the target itself
+        (0.795, 1.0, 0.8),
+        (0.005, 0.0, 0.0),
+    ],
+)
+def test_p_moves_at_its_speed_and_keeps_to_its_ends(p: float, real_acc: float, expected: float) -> None:
+    settings = AugmentSettings(target=0.5, ada_kimg=10, p_max=0.8)
+    found = adapted(torch.tensor(p), torch.tensor(real_acc), 100, settings)
+    assert float(found) == pytest.approx(expected)

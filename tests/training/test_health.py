@@ -200,9 +200,9 @@ def test_repairs_are_told_as_what_is_over() -> None:
         for number, repair in enumerate(REPAIRED)
     ]
     alarms = judge([], [], repairs)
-    assert brief(alarms) == [("repaired", 0, 500), ("repaired", 1000, 1500), ("repaired", 2000, 2500)]
-    assert [alarm.evidence for alarm in alarms] == ["Mended 0.", "Mended 1.", "Mended 2."]
-    assert len({alarm.title for alarm in alarms}) == 3
+    assert brief(alarms) == [("repaired", 1000 * number, 1000 * number + 500) for number in range(len(REPAIRED))]
+    assert [alarm.evidence for alarm in alarms] == [f"Mended {number}." for number in range(len(REPAIRED))]
+    assert len({alarm.title for alarm in alarms}) == len(REPAIRED) > 3
 
 
 # --- what an alarm says

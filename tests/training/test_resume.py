@@ -102,6 +102,35 @@ def test_stopping_and_going_on_leaves_no_trace(loss: str, labels: str, class_fol
     assert ours[3] == theirs[3]
 
 
+@pytest.mark.parametrize("loss", ["rpgan", "hinge"])
+@pytest.mark.parametrize("stop", [5, 7])  # batches of twelve: between two movements of p, and just before one
+def test_adaptive_augmentation_goes_on_where_it_was(loss: str, stop: int, paintings: Path, tmp_path: Path) -> None:
+    overrides: dict[str, object] = {
+        **{"train.loss": loss, "augment.adaptive": True, "augment.ada_kimg": 0.05, "augment.target": -0.9},
+        **{"train.d_steps": 1, "snapshot.stats_kimg": 0.004},
+    }
+    whole = run_in(tmp_path / "whole", paintings, overrides)
+    broken = run_in(tmp_path / "broken", paintings, overrides, stop=stop * BATCH)
+    again = run_in(tmp_path / "broken", paintings, overrides)
+    assert (broken.ending, again.run) == ("asked", broken.run)
+    assert outcome(whole.run) == outcome(again.run)
+    p = [line["augment_p"] for line in outcome(whole.run)[2] if "augment_p" in line]
+    # It moves after every fourth batch, by 16 of 50 pictures, and ends at p_max.
+    assert p == pytest.approx([0.0] * 3 + [0.32] * 4 + [0.64] * 4 + [0.8])
+
+
+def test_a_painter_goes_on_where_it_was(class_folders: Path, tmp_path: Path) -> None:
+    overrides: dict[str, object] = {
+        **{"model.name": "painter", "data.resolution": 16, "train.one_pass": True, "train.match": 1.0},
+    }
+    whole = run_in(tmp_path / "whole", class_folders, overrides)
+    broken = run_in(tmp_path / "broken", class_folders, overrides, stop=5 * BATCH)
+    again = run_in(tmp_path / "broken", class_folders, overrides)
+    assert (broken.ending, again.run) == ("asked", broken.run)
+    assert outcome(whole.run) == outcome(again.run)
+    assert all(line["match"] > 0 for line in outcome(whole.run)[2] if "loss_D" in line)
+
+
 def test_resuming_by_name_equals_the_same_command(paintings: Path, tmp_path: Path) -> None:
     whole = run_in(tmp_path / "whole", paintings, {})
     broken = run_in(tmp_path / "broken", paintings, {}, stop=3 * BATCH)

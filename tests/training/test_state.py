@@ -13,7 +13,13 @@ from artgan.errors import CheckpointError
 from artgan.presets import resolve
 from artgan.training.state import TrainState, update_average
 
-SETTINGS = resolve(None, {"data.resolution": 8, "model.base_channels": 4, "model.z_dim": 4, "model.d_norm": "spectral"})
+SMALL: dict[str, object] = {
+    "data.resolution": 8,
+    "model.base_channels": 4,
+    "model.z_dim": 4,
+    "model.d_norm": "spectral",
+}
+SETTINGS = resolve(None, SMALL)
 
 
 def state(settings: Settings = SETTINGS, seed: int = 0, c_dim: int = 2) -> TrainState:
@@ -36,6 +42,7 @@ def test_everything_survives_the_round_trip() -> None:
     first.opt_D.step()
     first.observe({"loss_D": torch.tensor(0.5), "r1": torch.tensor(2.0)})
     first.nimg = 640
+    first.p, first.won = torch.tensor(0.25), torch.tensor(1.75)
     second = state(seed=9)
     second.load(first.tensors())
     ours, theirs = first.tensors(), second.tensors()
@@ -45,6 +52,40 @@ def test_everything_survives_the_round_trip() -> None:
     assert second.nimg == 640
     assert second.take_means() == {"loss_D": 0.5, "r1": 2.0}
     assert second.take_means() == {}
+
+
+def test_a_checkpoint_from_before_there_was_a_p_is_read() -> None:
+    old = state(settings=resolve(None, {**SMALL, "train.batch": 64}), seed=9).tensors()
+    del old["augment.p"], old["augment.won"]
+    one = state(resolve(None, {**SMALL, "augment.policy": ["color"], "augment.p": 0.5}))
+    one.load(old)
+    assert (float(one.p), float(one.won)) == (0.5, 0.0)
+
+
+def test_p_follows_what_the_discriminator_wins_every_fourth_batch() -> None:
+    settings = resolve(
+        None,
+        {
+            **{**SMALL, "augment.policy": ["color"], "augment.adaptive": True, "train.batch": 10},
+            **{"augment.target": 0.5, "augment.ada_kimg": 1.0, "augment.p_max": 0.1},
+        },
+    )
+    one, found = state(settings), list[float]()
+    wins = [1.0] * 12 + [1.0, 1.0, 0.5, 0.5] + [0.75] * 4 + [0.0, 0.0, 0.0, 1.0] * 3
+    for number, won in enumerate(wins):
+        one.adapt(torch.tensor(won), 10 * number, settings)
+        found.append(round(float(one.p), 6))
+    # 40 pictures of 1,000 move it by 0.04; it ends at 0.1; at the target it stays.
+    moves = [0.0] * 3 + [0.04] * 4 + [0.08] * 4 + [0.1] * 4 + [0.1] * 8 + [0.06] * 4 + [0.02] * 4 + [0.0]
+    assert found == moves
+
+
+def test_p_stays_where_nobody_asked_to_adapt_it() -> None:
+    settings = resolve(None, {**SMALL, "augment.policy": ["color"], "augment.p": 0.5})
+    one = state(settings)
+    for number in range(8):
+        one.adapt(torch.tensor(1.0), 64 * number, settings)
+    assert (float(one.p), float(one.won)) == (0.5, 0.0)
 
 
 def test_a_checkpoint_of_other_networks_is_refused_in_one_sentence() -> None:

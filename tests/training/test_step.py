@@ -132,10 +132,12 @@ class Zeros:
     """Stands in for a set of training pictures."""
 
     shape = (1, 2, 2)
-    classes = ("one",)
 
     def batch(self, position: int, size: int) -> tuple[torch.Tensor, torch.Tensor]:
         return torch.zeros(size, *self.shape, dtype=torch.uint8), torch.zeros(size, dtype=torch.int64)
+
+    def conditions(self, labels: torch.Tensor) -> torch.Tensor:
+        return labels
 
 
 def test_less_than_two_pictures_per_part_are_refused() -> None:

@@ -72,6 +72,10 @@ def test_a_key_like_no_other_is_answered_with_where_to_look() -> None:
         ("data.shape", "64 x 64"),
         ("data.channels", "cmyk"),
         ("augment.policy", ["color", "blur"]),
+        ("augment.p", 1.5),
+        ("augment.p_max", -0.1),
+        ("augment.target", 1.0),
+        ("augment.ada_kimg", 0.0),
         ("engine.device", "gpu"),
         ("engine.device", "cuda:x"),
         ("score.every_kimg", -1.0),
@@ -108,6 +112,13 @@ def test_settings_that_do_not_fit_together_are_refused_with_a_hint_that_works() 
         resolve(None, {"train.loss": "wgan-gp", "model.d_norm": "batch"})
     told = parse_sets([caught.value.hint.split("--set ")[1].rstrip(".")])
     assert resolve(None, {"train.loss": "wgan-gp", **told}).model.d_norm == "none"
+
+
+def test_adaptive_augmentation_without_any_is_refused_with_a_hint_that_works() -> None:
+    with pytest.raises(SettingError, match=r"augment\.adaptive") as caught:
+        resolve(None, {"augment.adaptive": True})
+    told = parse_sets([caught.value.hint.split("--set ")[1].rstrip(".")])
+    assert resolve(None, {"augment.adaptive": True, **told}).augment.policy
 
 
 def test_settings_cannot_be_changed_in_place() -> None:

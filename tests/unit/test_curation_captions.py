@@ -1,11 +1,9 @@
-"""Captions: what files carry, what tables and text files say, and what hostile ones may not do."""
+"""Captions that picture files carry, and what hostile ones may not do."""
 
 import io
-import os
 import random
 import struct
 import time
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,9 +12,7 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image, ImageFile, ImageOps, PngImagePlugin
 
-from artgan.curation import captions
-from artgan.curation.captions import captions_beside, clean_caption, decoded, embedded_caption, read_caption_table
-from artgan.data.sources import Source, scan
+from artgan.curation.captions import embedded_caption
 from artgan.engine.images import encode_png, open_picture, quiet_decoding
 from artgan.errors import DatasetError
 
@@ -242,17 +238,6 @@ def test_what_people_write_is(text: str) -> None:
     assert caption_of(saved(comment=text.encode())) == text
 
 
-def test_captions_are_one_line_of_visible_text() -> None:
-    assert clean_caption(" a\r\n\tb\x00c\x1b[31m \u00a0 d\x85e \ud83d ") == "a bc[31m d e"
-    assert clean_caption("left \u202eright\u2066 \ufeffend") == "left right end"
-    assert clean_caption("👩\u200d🎨") == "👩\u200d🎨"  # joined on purpose
-    long = clean_caption("word " * 1000)
-    assert len(long) <= 2000
-    assert long == clean_caption(long)
-    assert clean_caption("x" * 1999 + " y") == "x" * 1999
-    assert [decoded("Ä".encode(code)) for code in ("utf-8", "utf-8-sig", "utf-16", "cp1252")] == ["Ä"] * 4
-
-
 def rich() -> list[bytes]:
     tags: dict[int, object] = {DESCRIPTION: "a", XP_COMMENT: "b".encode("utf-16-le"), 0x0112: 6}
     comment = b"UNICODE\0" + "c".encode("utf-16-le")
@@ -294,140 +279,3 @@ def test_a_number_where_text_belongs_takes_no_memory() -> None:
         started = time.perf_counter()
         assert embedded_caption(opened) == ""
         assert time.perf_counter() - started < 0.05  # a billion zeros take longer
-
-
-def put(root: Path, files: dict[str, str | bytes]) -> Source:
-    for name, content in {"a.png": b"1", "b.JPG": b"2", "sub/c.png": b"3", "sub/deep/d": b"4", **files}.items():
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_bytes(content if isinstance(content, bytes) else content.encode())
-    return scan(root)
-
-
-def zipped(root: Path, place: Path, kind_of_text: int = zipfile.ZIP_DEFLATED) -> Source:
-    with zipfile.ZipFile(place, "w") as archive:
-        for path in sorted(root.rglob("*")):
-            kind = kind_of_text if path.suffix == ".txt" else zipfile.ZIP_DEFLATED
-            archive.write(path, path.relative_to(root).as_posix(), kind)
-    return scan(place)
-
-
-def beside(source: Source, table: Path | None = None) -> tuple[dict[str, str], dict[str, str]]:
-    found = captions_beside(source, source.reader(), table)
-    return found.of, dict(found.passed_over)
-
-
-FORMS = {
-    "t.csv": 'file,caption\na.png,one\nsub/c.png,"two, and\nmore"\nb.JPG,\n',
-    "t.CSV": '\ufeffartist, Image ,Text\r\nme,a.png,one\r\nme,sub\\c.png,"two, and more"\r\n',
-    "t.tsv": "filename\ttitle\tdescription\nb.JPG\na.png\tno\tone\nsub/c.png\ttwo, and more\t\n",
-    "t.json": '{"a.png": "one", "sub/c.png": "two, and more", "b.JPG": null}',
-    "rows.json": '[{"file_name": "a.png", "text": "one"}, {"file": "./sub/c.png", "caption": "two, and more"}]',
-    "t.jsonl": '{"file_name": "a.png", "text": "one"}\n\n{"file_name": "sub/c.png", "text": "two,\\nand more"}\n',
-}
-
-
-@pytest.mark.parametrize("name", FORMS)
-def test_tables_of_every_form_are_read(tmp_path: Path, name: str) -> None:
-    (tmp_path / name).write_text(FORMS[name], encoding="utf-8", newline="")
-    assert read_caption_table(tmp_path / name) == {"a.png": "one", "sub/c.png": "two, and more"}
-
-
-BROKEN = {
-    "labels.csv": ("file,label\na.png,cat\n", "no caption, text, description or title"),
-    "nameless.csv": ("caption\na cat\n", "no file, file_name, filename or image"),
-    "twice.csv": ("file,caption\na.png,one\na.png,two\n", "'a.png' more than one caption"),
-    "columns.csv": ("file,caption,Caption\na.png,one,two\n", "a column is there twice"),
-    "open.csv": ('file,caption\na.png,"one\n', "unexpected end"),
-    "wide.csv": ("file,caption\na.png," + "x" * 200_000, "field larger"),
-    "text.json": ('"a.png"', "no list of records"),
-    "nested.json": ("[" * 100_000, "nested too deeply"),
-    "list.json": ('{"a.png": ["one"]}', "are text"),
-    "half.jsonl": ('{"file": "a.png", "caption": "one"}\n{"file": ', "Expecting value"),
-}
-
-
-@pytest.mark.parametrize("name", BROKEN)
-def test_what_is_no_table_is_named_with_its_fault(tmp_path: Path, name: str) -> None:
-    text, fault = BROKEN[name]
-    (tmp_path / name).write_text(text, encoding="utf-8")
-    with pytest.raises(DatasetError, match=name) as raised:
-        read_caption_table(tmp_path / name)
-    assert fault in raised.value.message
-    source = put(tmp_path / "pictures", {f"captions{Path(name).suffix}": text, "a.txt": "beside"})
-    found, passed_over = beside(source)
-    assert found == {"a.png": "beside"}
-    assert fault in passed_over[f"captions{Path(name).suffix}"]
-
-
-def test_a_table_that_is_missing_a_pipe_or_too_large_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    os.mkfifo(tmp_path / "pipe.csv")
-    (tmp_path / "large.csv").write_text("file,caption\na.png,one\n", encoding="utf-8")
-    monkeypatch.setattr(captions, "MAX_TABLE_BYTES", 10)
-    for name, fault in {"gone.csv": "No such file", "pipe.csv": "not a file", "large.csv": "too large"}.items():
-        with pytest.raises(DatasetError, match=fault):
-            read_caption_table(tmp_path / name)
-
-
-def test_a_table_of_other_pictures_is_refused(tmp_path: Path) -> None:
-    source = put(tmp_path / "pictures", {})
-    (tmp_path / "t.csv").write_text("file,caption\npictures/a.png,one\n", encoding="utf-8")
-    with pytest.raises(DatasetError, match=r"none of the 4 pictures") as raised:
-        beside(source, tmp_path / "t.csv")
-    assert "'pictures/a.png'" in raised.value.hint
-    assert "'a.png'" in raised.value.hint
-
-
-@pytest.mark.parametrize("packed", [False, True])
-def test_the_nearest_word_counts(tmp_path: Path, packed: bool) -> None:
-    files: dict[str, str | bytes] = {
-        "metadata.csv": "file_name,text\nsub/c.png,from above\nb.JPG,from metadata\nsub/deep/d,from far above\n",
-        "captions.tsv": "file\tcaption\nb.JPG\tfrom captions\n",
-        "sub/Metadata.jsonl": '{"file_name": "c.png", "text": "from its folder"}\n',
-        "a.TXT": "from its text",
-        "b.txt": "never read",
-        "other.txt": "of no picture",
-    }
-    source = put(tmp_path / "pictures", files)
-    if packed:
-        source = zipped(source.path, tmp_path / "pictures.zip")
-    expected = {"a.png": "from its text", "b.JPG": "from captions", "sub/c.png": "from its folder"}
-    expected["sub/deep/d"] = "from far above"
-    assert beside(source) == (expected, {})
-    (tmp_path / "mine.csv").write_text("file,caption\nsub/c.png,mine\n", encoding="utf-8")
-    assert beside(source, tmp_path / "mine.csv") == ({**expected, "sub/c.png": "mine"}, {})
-
-
-def test_text_files_speak_of_the_pictures_with_their_name(tmp_path: Path) -> None:
-    files: dict[str, str | bytes] = {
-        "a.jpg": b"5",
-        "a.txt": "\ufeffof both\n",
-        "b.JPG.txt": "of exactly this",
-        "b.txt": "of its stem",
-        "sub/c.txt": "Käse".encode("utf-16"),
-        "sub/deep/d.Txt": "“Käse”".encode("cp1252"),
-    }
-    expected = {"a.png": "of both", "a.jpg": "of both", "b.JPG": "of exactly this", "sub/c.png": "Käse"}
-    assert beside(put(tmp_path, files)) == ({**expected, "sub/deep/d": "“Käse”"}, {})
-
-
-def test_what_is_not_safe_to_read_is_told_of(tmp_path: Path) -> None:
-    source = put(tmp_path / "in", {"a.txt": b"x" * (1 << 16), "b.txt": b"x" * ((1 << 16) + 1), "captions.csv": "x"})
-    (tmp_path / "in" / "captions.csv").unlink()  # scanned before; now a pipe, which would be waited for
-    os.mkfifo(tmp_path / "in" / "captions.csv")
-    found, passed_over = beside(source)
-    assert found == {"a.png": "x" * 2000}
-    assert "larger than 64 KiB" in passed_over["b.txt"]
-    assert "pipe" in passed_over["captions.csv"]
-    (tmp_path / "in" / "captions.csv").unlink()
-    found, passed_over = beside(zipped(tmp_path / "in", tmp_path / "odd.zip", zipfile.ZIP_BZIP2))
-    assert found == {}
-    assert "unusual way" in passed_over["a.txt"]
-
-
-def test_texts_without_end_are_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(captions, "MAX_FILE_BYTES", 8)
-    found, passed_over = beside(put(tmp_path, {"a.txt": "four", "b.txt": "four", "sub/c.txt": "five!"}))
-    assert found == {"a.png": "four", "b.JPG": "four"}
-    assert "too much in all" in passed_over["sub/c.txt"]

@@ -9,12 +9,12 @@ from PIL import Image, ImageOps
 
 from artgan.curation import relatives as room
 from artgan.curation.album import Album
-from artgan.curation.captions import Captions
 from artgan.curation.relatives import relatives
 from artgan.curation.settings import CurateSettings
 from artgan.curation.survey import Seen, survey
 from artgan.curation.verdicts import Copies, verdicts
 from artgan.curation.workers import Workers
+from artgan.data.captions import Captions
 from artgan.data.sources import scan
 from artgan.errors import DatasetError
 from tests.curating import make, on_paper, saved, textured

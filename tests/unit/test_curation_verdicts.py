@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from artgan.curation.borders import Found
-from artgan.curation.captions import Captions
 from artgan.curation.copies import Group
 from artgan.curation.quality import Quality
 from artgan.curation.settings import CurateSettings
 from artgan.curation.survey import Seen
 from artgan.curation.verdicts import Copies, Item, Variant, defects_of, verdicts
+from artgan.data.captions import Captions
 from artgan.data.sources import BESIDE, HIDDEN, PictureFile, Source
 
 NAMES = ("a.png", "b.png", "c.png", "d.png")

@@ -14,6 +14,7 @@ Shape = tuple[int, int, int]
 
 DCGAN = ModelSettings(name="dcgan", z_dim=6, base_channels=4, max_channels=8, embed_dim=3)
 MLP = DCGAN.model_copy(update={"name": "mlp"})
+PAINTER = DCGAN.model_copy(update={"name": "painter"})
 CONVOLUTIONAL: list[Shape] = [
     *((3, side, side) for side in (8, 16, 24, 32, 64, 128, 256)),
     *((3, 8, 16), (3, 24, 16), (3, 32, 96), (3, 64, 48)),
@@ -35,7 +36,11 @@ def fake(G: nn.Module, count: int, classes: int = 0) -> tuple[torch.Tensor, torc
 
 @pytest.mark.parametrize("c_dim", [0, 3])
 @pytest.mark.parametrize(
-    ("settings", "shape"), [*((DCGAN, shape) for shape in CONVOLUTIONAL), *((MLP, shape) for shape in ANY)]
+    ("settings", "shape"),
+    [
+        *((settings, shape) for settings in (DCGAN, PAINTER) for shape in CONVOLUTIONAL),
+        *((MLP, shape) for shape in ANY),
+    ],
 )
 def test_pictures_have_the_shape_asked_for_and_logits_are_one_each(
     settings: ModelSettings, shape: Shape, c_dim: int

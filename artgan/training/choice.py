@@ -1,0 +1,57 @@
+"""Which preset a set of pictures is trained with when nobody names one, and why."""
+
+import statistics
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from artgan.data.cache import scan_again
+from artgan.engine.images import open_picture
+from artgan.errors import DatasetError
+
+SIZES = (64, 128, 256, 512)
+LOOKED_AT = 25
+"""Pictures whose size is looked at, evenly among all."""
+LARGEST = {"cpu": 64, "mps": 128, "cuda": 256}
+"""Sides that are learnt in about an hour, pixels; larger ones have to be asked for."""
+
+
+def choose_preset(device: torch.device, asked: tuple[int, int] | None, pictures: Sequence[int]) -> tuple[str, str]:
+    """The preset for a device and a size, and the reason in a sentence.
+
+    Args:
+        device: where it will be trained.
+        asked: width and height that the user wants, pixels; None when they did not say.
+        pictures: shorter sides of some of the pictures, pixels.
+    """
+    if asked is not None:
+        side = max(asked)
+        size = next((size for size in SIZES if side <= 1.5 * size), SIZES[-1])
+        return f"painter-{size}", f"you asked for {asked[0]}x{asked[1]} pixels"
+    most = LARGEST[device.type]
+    place = {"cpu": "no GPU is here", "mps": "an Apple GPU is here", "cuda": "an NVIDIA GPU is here"}[device.type]
+    typical = round(statistics.median(pictures)) if pictures else most
+    if typical >= most or most == SIZES[0]:
+        return f"painter-{most}", f"{place}; --resolution asks for larger pictures"
+    size = max((size for size in SIZES if size <= typical), default=SIZES[0])
+    return f"painter-{size}", f"{place}, and the pictures are about {typical} pixels wide or high"
+
+
+def shorter_sides(path: Path) -> list[int]:
+    """The shorter sides of some pictures of a folder or zip, pixels; what cannot be opened is passed over.
+
+    Raises:
+        DatasetError: there is no folder or zip.
+    """
+    source = scan_again(path, "none")
+    read = source.reader()
+    sides = []
+    for number in range(min(LOOKED_AT, len(source.files))):
+        file = source.files[number * len(source.files) // min(LOOKED_AT, len(source.files))]
+        try:
+            with open_picture(read(file)) as opened:
+                sides.append(min(opened.size))
+        except (DatasetError, OSError):
+            continue  # decoding will name it
+    return sides
