@@ -1,9 +1,10 @@
 """The painter: our own generator for few pictures and little time.
 
-The strided 4 x 4 convolutions of the DCGAN, which are cheap, with three things from later papers, which cost next to
-nothing: a mapping network and gains and biases of batch norm that come from the latent at every level (self-modulation,
-Chen et al. 2019, with the mapping network of Karras et al. 2019), and a small picture from every level, summed up from
-coarse to fine (Karras et al. 2020, section 4.2), so that colours and masses are right before details are.
+The strided convolutions of the DCGAN, which are cheap, with three things from later papers, which cost next to nothing:
+gains and biases of batch norm that come from the latent at every level, through a mapping network (self-modulation,
+Chen et al. 2019; the mapping of Karras et al. 2019); a small picture from every level, summed up from coarse to fine
+(Karras et al. 2020, section 4.2), so that colours and masses are right before details are; and a blur after each
+doubling (Zhang 2019), without which young generators paint lattices.
 
 Its discriminator is the DCGAN's. `presets/README.md` says what each ingredient gave.
 """
@@ -43,7 +44,7 @@ class Level(nn.Module):
 
     def __init__(self, before: int, after: int, colours: int) -> None:
         super().__init__()
-        self.grow = nn.ConvTranspose2d(before, after, 4, 2, 1, bias=False)
+        self.grow = _doubling(before, after, bias=False)
         self.norm = ModulatedNorm(after)
         self.picture = nn.Conv2d(after, colours, 1)
         for convolution in (self.grow, self.picture):
@@ -51,8 +52,18 @@ class Level(nn.Module):
 
     def forward(self, x: torch.Tensor, w: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Maps (N, before, H, W) to maps (N, after, 2 H, 2 W) and what they add to the picture."""
-        x = F.relu(self.norm(self.grow(x), w))
+        x = F.relu(self.norm(_blurred(self.grow(x)), w))
         return x, self.picture(x)
+
+
+def _doubling(before: int, after: int, bias: bool) -> nn.ConvTranspose2d:
+    """A convolution from (N, before, H, W) to (N, after, 2 H + 1, 2 W + 1), to be blurred."""
+    return nn.ConvTranspose2d(before, after, 5, 2, 1, bias=bias)
+
+
+def _blurred(x: torch.Tensor) -> torch.Tensor:
+    """The means of 2 x 2 cells, one row and column less: what alternates from cell to cell is gone."""
+    return F.avg_pool2d(x, 2, 1)
 
 
 class Generator(nn.Module):
@@ -75,7 +86,7 @@ class Generator(nn.Module):
         self.doublings = nn.ModuleList(
             Level(before, after, shape[0]) for before, after in zip(channels, channels[1:], strict=False)
         )
-        self.last = nn.ConvTranspose2d(channels[-1], shape[0], 4, 2, 1)
+        self.last = _doubling(channels[-1], shape[0], bias=True)
         for convolution in (self.first, self.first_picture, self.last):
             nn.init.normal_(convolution.weight, 0.0, 0.02)
         for module in self.mapping:
@@ -99,7 +110,7 @@ class Generator(nn.Module):
         for level in self.doublings:
             x, details = level(x, w)
             picture = _doubled(picture) + details
-        return torch.tanh(_doubled(picture) + self.last(x))
+        return torch.tanh(_doubled(picture) + _blurred(self.last(x)))
 
 
 def _doubled(picture: torch.Tensor) -> torch.Tensor:

@@ -6,11 +6,14 @@ from pathlib import Path
 
 import torch
 
+from artgan.config import SMALLEST_MATCHED
 from artgan.data.cache import scan_again
 from artgan.engine.images import open_picture
 from artgan.errors import DatasetError
 
 SIZES = (64, 128, 256, 512)
+TINY = "studio64"
+"""What any network can be trained with, and pictures too small for the encoder."""
 LOOKED_AT = 25
 """Pictures whose size is looked at, evenly among all."""
 LARGEST = {"cpu": 64, "mps": 128, "cuda": 256}
@@ -25,6 +28,8 @@ def choose_preset(device: torch.device, asked: tuple[int, int] | None, pictures:
         asked: width and height that the user wants, pixels; None when they did not say.
         pictures: shorter sides of some of the pictures, pixels.
     """
+    if asked is not None and min(asked) < SMALLEST_MATCHED:
+        return TINY, f"the painters need {SMALLEST_MATCHED} pixels, and you asked for {asked[0]}x{asked[1]}"
     if asked is not None:
         side = max(asked)
         size = next((size for size in SIZES if side <= 1.5 * size), SIZES[-1])

@@ -18,7 +18,7 @@ from artgan.engine.storage import Run, atomic_write, create_run, find_run, list_
 from artgan.errors import CheckpointError, DatasetError, SettingError
 from artgan.presets import read_preset as read_config
 from artgan.presets import resolve
-from artgan.training.choice import choose_preset, shorter_sides
+from artgan.training.choice import TINY, choose_preset, shorter_sides
 from artgan.training.events import Notice
 from artgan.training.session import Listener, TrainResult, session, write_config
 from artgan.training.snapshots import TEXTS, save_state
@@ -27,8 +27,6 @@ from artgan.training.state import TrainState
 from artgan.training.tensorboard import beside_tensorboard, check_tensorboard
 
 AUTO = "auto"
-OTHER_FAMILIES = "studio64"
-"""What a model that is no painter goes on with when nobody names a preset: it asks least of a network."""
 
 
 def _silent(event: object) -> None:
@@ -230,26 +228,25 @@ def _settle(
     on_event: Listener,
 ) -> tuple[str | None, Settings]:
     """The preset and settings of a run; `auto` is chosen here. Overrides and flags go first, then what a source had."""
-    taken: dict[str, object] = {}
+    if preset != AUTO:
+        return preset, resolve(preset, overrides, flags)
     given = {**overrides, **{key: value for key, value in flags.items() if value is not None}}
-    if preset == AUTO:
-        if source is not None:
-            taken = inherited(source, given)
-        preset = _chosen({**taken, **given}, source, data, on_event)
-    return preset, resolve(preset, {**taken, **overrides}, flags)
-
-
-def _chosen(given: Mapping[str, object], source: Source | None, data: Path, on_event: Listener) -> str:
-    """The preset that goes with the settings that were given, and with the device and the pictures."""
+    taken = inherited(source, given) if source is not None else {}
     if source is not None and source.settings.model.name != "painter":
-        return OTHER_FAMILIES
+        return TINY, resolve(TINY, {**taken, **overrides}, flags)  # a preset that asks least of a network
+    name, why = _chosen({**taken, **given}, data)
+    settings = resolve(name, {**taken, **overrides}, flags)
+    on_event(Notice(f"Preset {name}: {why}."))
+    return name, settings
+
+
+def _chosen(given: Mapping[str, object], data: Path) -> tuple[str, str]:
+    """The preset that goes with the settings that were given, with the device and the pictures, and why."""
     size = {key: value for key, value in given.items() if key in ("data.resolution", "data.shape")}
     asked = resolve(None, size).data.size if size else None
-    # Checked here as the settings of an engine, as it may be anything.
-    device = Engine.detect(resolve(None, {"engine.device": given.get("engine.device", "auto")}).engine.device).device
-    name, why = choose_preset(device, asked, [] if asked else shorter_sides(data))
-    on_event(Notice(f"Preset {name}: {why}."))
-    return name
+    engine = resolve(None, {"engine.device": given.get("engine.device", "auto")}).engine
+    device = Engine.from_settings(engine).device
+    return choose_preset(device, asked, [] if asked or device.type == "cpu" else shorter_sides(data))
 
 
 def _check_minutes(minutes: float | None) -> None:

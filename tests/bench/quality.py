@@ -13,8 +13,8 @@ the shares of the training set:
 - pictures in the training set (crops count); images/s (median of the run) and kimg shown in M minutes;
 - Frechet distance, KID, coverage and memorisation by `artgan score`, against the training pictures, for each of
   --features;
-- judge: what --judge says, a program that artgan has no part in: it is given the folder DATA as it is, a folder of
-  samples and `--size` with their side in pixels, and prints a line with `floor X` and `fd Y`;
+- judge: what --judge says, a program that artgan has no part in: it is given the folder DATA as it is and a folder
+  of samples, and prints a line with `floor X` and `fd Y`;
 - of tutorial: that figure by the tutorial's of the same seed; alarms: how many the run raised.
 
 The first row, floor, is what real pictures reach among themselves. OUT (quality-NAME) gets a sheet of samples for each
@@ -101,7 +101,7 @@ class Bench:
             drawn = draw(trained.generator, self.samples, shares, Path(work) / "samples")
             sheet = self.out / f"{self.data.resolve().stem}-{Path(preset).stem}-seed{seed}.png"
             atomic_write(sheet, encode_png(sheet_of(drawn), {"kind": "bench", "preset": preset, "nimg": trained.nimg}))
-            figures, floors = self.compare(trained.generator, drawn, min(settings.data.size))
+            figures, floors = self.compare(trained.generator, drawn)
         row = Row(key, preset, seed, len(pictures), trained.nimg, trained.speed, figures, floors, trained.alarms)
         append_json_line(self.out / "rows.jsonl", asdict(row))
         return row
@@ -125,7 +125,7 @@ class Bench:
         speed = statistics.median(speeds) if speeds else result.nimg / result.seconds
         return Trained(result.checkpoint / GENERATOR, result.nimg, speed, [alarm.kind for alarm in alarms_of(run)])
 
-    def compare(self, generator: Path, samples: Path, size: int) -> tuple[dict[str, float], dict[str, float]]:
+    def compare(self, generator: Path, samples: Path) -> tuple[dict[str, float], dict[str, float]]:
         """The figures by artgan and the judge, and what real pictures reach among themselves."""
         figures: dict[str, float] = {}
         floors: dict[str, float] = {}
@@ -134,7 +134,7 @@ class Bench:
             figures.update({figure.name: figure.value for figure in scored.figures})
             floors.update({figure.name: figure.floor for figure in scored.figures if figure.floor is not None})
         if self.judge is not None:
-            figures["judge"], floors["judge"] = ask(self.judge, self.data, samples, size)
+            figures["judge"], floors["judge"] = ask(self.judge, self.data, samples)
         return figures, floors
 
     def reals(self) -> Path:
@@ -194,9 +194,9 @@ def sheet_of(samples: Path) -> NDArray[np.uint8]:
     return np.asarray(sheet).transpose(2, 0, 1)
 
 
-def ask(judge: Path, real: Path, samples: Path, size: int) -> tuple[float, float]:
+def ask(judge: Path, real: Path, samples: Path) -> tuple[float, float]:
     """The judge's figure and its floor."""
-    command = [sys.executable, str(judge), str(real), str(samples), "--size", str(size)]
+    command = [sys.executable, str(judge), str(real), str(samples)]
     said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     found = JUDGED.search(said)
     assert found is not None, said

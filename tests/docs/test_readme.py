@@ -54,6 +54,9 @@ def test_every_command_of_the_readme_runs(
     paintings.rename("paintings")
     class_folders.rename("fruit")
     shutil.copytree("paintings", "messy")
+    shutil.copytree("paintings", "orchard")
+    for number, picture in enumerate(sorted(Path("orchard").iterdir())):
+        picture.with_suffix(".txt").write_text("red apple" if number % 2 else "green pear")
     with zipfile.ZipFile("pictures.zip", "w") as archive:
         for picture in sorted(Path("paintings").iterdir()):
             archive.write(picture, picture.name)
