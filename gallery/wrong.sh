@@ -3,8 +3,8 @@
 # Each training takes a few minutes; the picture shows the first eight pictures of every last preview, in this order.
 set -euo pipefail
 
-artgan train ./fruit --kimg 20 --set train.d_lr=0.006 --run rate
-artgan train ./fruit --kimg 20 --set train.g_lr=1e-20 --run still
+artgan train ./fruit --kimg 20 --set train.d_lr=0.006 --preset studio64 --set train.remedies=false --run rate
+artgan train ./fruit --kimg 20 --set train.g_lr=1e-20 --preset studio64 --set train.remedies=false --run still
 python - <<'EOF'
 import json, random, shutil
 from pathlib import Path
@@ -21,9 +21,9 @@ random.Random(1).shuffle(labels)
 table = {file.relative_to("fruit").as_posix(): label for file, label in zip(files, labels, strict=True)}
 Path("shuffled.json").write_text(json.dumps(table))
 EOF
-artgan train ./one --kimg 20 --run one
-artgan train ./few --kimg 20 --run few
-artgan train ./fruit --labels shuffled.json --kimg 20 --run shuffled
+artgan train ./one --kimg 20 --preset studio64 --set train.remedies=false --run one
+artgan train ./few --kimg 20 --preset studio64 --set train.remedies=false --run few
+artgan train ./fruit --labels shuffled.json --kimg 20 --preset studio64 --set train.remedies=false --run shuffled
 python - <<'EOF'
 from pathlib import Path
 from PIL import Image

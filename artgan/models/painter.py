@@ -4,7 +4,8 @@ The strided convolutions of the DCGAN, which are cheap, with three things from l
 gains and biases of batch norm that come from the latent at every level, through a mapping network (self-modulation,
 Chen et al. 2019; the mapping of Karras et al. 2019); a small picture from every level, summed up from coarse to fine
 (Karras et al. 2020, section 4.2), so that colours and masses are right before details are; and a blur after each
-doubling (Zhang 2019), without which young generators paint lattices.
+doubling (Zhang 2019), without which young generators paint lattices. What a blur takes away for good, the finest grain,
+a last small convolution adds; it starts from 0.
 
 Its discriminator is the DCGAN's. `presets/README.md` says what each ingredient gave.
 """
@@ -87,6 +88,8 @@ class Generator(nn.Module):
             Level(before, after, shape[0]) for before, after in zip(channels, channels[1:], strict=False)
         )
         self.last = _doubling(channels[-1], shape[0], bias=True)
+        self.grain = nn.ConvTranspose2d(channels[-1], shape[0], 4, 2, 1, bias=False)
+        nn.init.zeros_(self.grain.weight)
         for convolution in (self.first, self.first_picture, self.last):
             nn.init.normal_(convolution.weight, 0.0, 0.02)
         for module in self.mapping:
@@ -110,7 +113,7 @@ class Generator(nn.Module):
         for level in self.doublings:
             x, details = level(x, w)
             picture = _doubled(picture) + details
-        return torch.tanh(_doubled(picture) + _blurred(self.last(x)))
+        return torch.tanh(_doubled(picture) + _blurred(self.last(x)) + self.grain(x))
 
 
 def _doubled(picture: torch.Tensor) -> torch.Tensor:

@@ -22,62 +22,106 @@ MEMORY = 0.95
 """Share of the running moments that a batch leaves in place: what is compared covers about twenty batches."""
 GRID = 4
 """Features are also averaged over a grid of at most so many cells a side: what is where."""
+MOST_PARTS = 64
+"""Principal components of what is told of a picture, its class or caption, that are matched."""
 
 
 class Matching:
     """Target moments, and the running moments of what G paints.
 
-    A feature is one number of one picture: of every channel of the encoder's maps at /2, /4, /8 and /16 the mean and
-    the standard deviation over the picture, and the means in the cells of a grid; and of the colours the means and
+    A feature is one number of one picture: of every channel of the encoder's five maps the mean and the standard
+    deviation over the picture, and but for the first the means in the cells of a grid; and of the colours the means and
     standard deviations in the cells of grids. For every feature two moments over the pictures are matched, mean and
-    standard deviation.
+    standard deviation. Where pictures are told apart, by classes or captions, a third one is: the covariance with what
+    is told, of the features that have no place in the picture.
 
     Args:
         shape: (C, H, W) of the pictures; sides of 16 pixels or more.
+        c_dim: number of classes, or numbers in the vector of a caption; 0 without either.
         engine: where to compute.
     """
 
-    def __init__(self, shape: tuple[int, int, int], engine: Engine) -> None:
+    def __init__(self, shape: tuple[int, int, int], c_dim: int, engine: Engine) -> None:
         self._engine = engine
         encoder = load_encoder(engine)
         # 1.2 times as fast on a CPU, too.
         self._encoder = encoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._shrink = -(-max(shape[1:]) // LARGEST)
         with torch.no_grad():
-            groups = self._groups(torch.zeros(1, *shape, device=engine.device))
-        self._sizes = [group.shape[1] for group in groups]
-        zeros = torch.zeros(sum(self._sizes), device=engine.device)
-        self.target_mean, self.target_std, self.weight = zeros.clone(), zeros.clone(), zeros.clone()
-        self.mean, self.square, self.seen = zeros.clone(), zeros.clone(), torch.zeros((), device=engine.device)
+            overall, placed = self._features(torch.zeros(1, *shape, device=engine.device))
+        self._sizes = [group.shape[1] for group in (*overall, *placed)]
+        features, everywhere, parts = sum(self._sizes), sum(group.shape[1] for group in overall), min(c_dim, MOST_PARTS)
+
+        def zeros(*size: int) -> torch.Tensor:
+            return torch.zeros(size, device=engine.device)
+
+        self._tensors = {
+            **{name: zeros(features) for name in ("target_mean", "target_std", "weight", "mean", "square")},
+            "seen": zeros(),
+        }
+        if c_dim:
+            self._tensors |= {"told_mean": zeros(c_dim), "whiten": zeros(c_dim, parts)}
+            self._tensors |= {name: zeros(everywhere, parts) for name in ("target_cross", "cross")}
+
+    @property
+    def measured(self) -> bool:
+        """Whether the moments of the real pictures are known."""
+        return bool(self._tensors["weight"].any())
 
     def tensors(self) -> dict[str, torch.Tensor]:
         """All that changes, by name: targets, weights and running moments."""
-        names = ("target_mean", "target_std", "weight", "mean", "square", "seen")
-        return {name: getattr(self, name) for name in names}
+        return dict(self._tensors)
+
+    def load(self, tensors: dict[str, torch.Tensor]) -> None:
+        """Take over what `tensors` returned."""
+        self._tensors = {name: tensors[name].clone().to(value.device) for name, value in self._tensors.items()}
 
     @torch.no_grad()
-    def measure(self, pictures: Pictures, mirror: bool) -> None:
+    def measure(self, pictures: Pictures, mirror: bool, balanced: bool) -> None:
         """Measure the moments of the real pictures: of all, or of as many as MOST_PICTURES that lie evenly among them.
 
         Args:
             pictures: the real pictures.
             mirror: whether they are shown flipped, too.
+            balanced: whether every class is shown equally often.
         """
-        rows = torch.linspace(0, len(pictures) - 1, min(len(pictures), MOST_PICTURES)).long().unique().tolist()
-        found = []
-        for start in range(0, len(rows), 32):
-            seen = self._engine.pictures(pictures.at(rows[start : start + 32]))
-            views = (seen, seen.flip(3)) if mirror else (seen,)
-            found += [torch.cat(self._groups(view), 1) for view in views]
-        features = torch.cat(found)
-        self.target_mean, self.target_std = features.mean(0), features.std(0, correction=0)
+        rows = torch.linspace(0, len(pictures) - 1, min(len(pictures), MOST_PICTURES)).long().unique()
+        views = []
+        for some in rows.split(32):
+            seen = self._engine.pictures(pictures.at(some.tolist()))
+            both = [torch.cat([*overall, *placed], 1) for overall, placed in map(self._features, (seen, seen.flip(3)))]
+            views.append(torch.stack(both if mirror else both[:1]))
+        features = torch.cat(views, 1).flatten(0, 1)
+        labels = pictures.labels[rows].repeat(2 if mirror else 1)
+        counts = labels.bincount()
+        shares = (1 / counts[labels] if balanced else torch.ones(len(labels))).to(features.device)[:, None]
+        shares = shares / shares.sum()
+        mean = (features * shares).sum(0)
+        std = ((features - mean).square() * shares).sum(0).sqrt()
         # Every group weighs as much as any other, and within it a feature as much as it differs between pictures.
-        spreads = [deviation.square().mean() + 1e-12 for deviation in self.target_std.split(self._sizes)]
-        self.weight = torch.cat([
-            (1 / (size * spread)).expand(size) for size, spread in zip(self._sizes, spreads, strict=True)
-        ])  # fmt: skip
+        spreads = [deviation.square().mean() + 1e-12 for deviation in std.split(self._sizes)]
+        weight = [(1 / (size * spread)).expand(size) for size, spread in zip(self._sizes, spreads, strict=True)]
+        self._tensors |= {"target_mean": mean, "target_std": std, "weight": torch.cat(weight)}
+        told = pictures.conditions(labels)
+        if told is not None:
+            self._measure_told(features, told.to(features.device), shares)
 
-    def loss(self, gen_img: torch.Tensor) -> torch.Tensor:
+    def _measure_told(self, features: torch.Tensor, told: torch.Tensor, shares: torch.Tensor) -> None:
+        """What is told, in uncorrelated parts of deviation 1, and their covariances with features."""
+        own = self._tensors
+        c = _vectors(told, len(own["told_mean"]))
+        own["told_mean"] = (c * shares).sum(0)
+        off = c - own["told_mean"]
+        # In float64 on the CPU: Apple GPUs have none.
+        values, axes = torch.linalg.eigh((off.T @ (off * shares)).double().cpu())
+        scale = torch.where(values > 1e-6 * values[-1].clamp_min(1e-12), values.clamp_min(1e-12).rsqrt(), 0.0)
+        # As it comes back from a checkpoint: another layout in memory would be summed up in another order.
+        own["whiten"] = (axes * scale)[:, -own["whiten"].shape[1] :].float().contiguous().to(c.device)
+        everywhere = len(own["target_cross"])
+        apart = (features - own["target_mean"])[:, :everywhere]
+        own["target_cross"] = (apart.T @ (off @ own["whiten"] * shares)).contiguous()
+
+    def loss(self, gen_img: torch.Tensor, told: torch.Tensor | None) -> torch.Tensor:
         """Squared distance of the running moments, this batch included, to the targets; moves the running moments.
 
         Its gradient is that of a batch whose own moments are as far off as the running ones: Santos et al. 2019,
@@ -85,31 +129,48 @@ class Matching:
 
         Args:
             gen_img: (N, C, H, W) in [-1, 1].
+            told: labels (N,), vectors of captions (N, c_dim), or None.
         """
-        features = torch.cat(self._groups(gen_img), 1)
-        self.seen = self.seen * MEMORY + (1 - MEMORY)
-        mean = self.mean * MEMORY + features.mean(0) * (1 - MEMORY)
-        square = self.square * MEMORY + features.square().mean(0) * (1 - MEMORY)
-        self.mean, self.square = mean.detach(), square.detach()
-        mean, square = mean / self.seen, square / self.seen
-        std = (square - mean.square()).clamp_min(1e-6).sqrt()
-        off = ((mean - self.target_mean).square() + (std - self.target_std).square()) @ self.weight
-        return off * (self.seen / (1 - MEMORY)).detach()
+        own = self._tensors
+        overall, placed = self._features(gen_img)
+        features = torch.cat([*overall, *placed], 1)
+        own["seen"] = own["seen"] * MEMORY + (1 - MEMORY)
 
-    def _groups(self, pictures: torch.Tensor) -> list[torch.Tensor]:
-        """The features (N, F) of pictures (N, C, H, W), in groups of one kind and level."""
+        def running(name: str, now: torch.Tensor) -> torch.Tensor:
+            moved = own[name] * MEMORY + now * (1 - MEMORY)
+            own[name] = moved.detach()
+            return moved / own["seen"]
+
+        mean, square = running("mean", features.mean(0)), running("square", features.square().mean(0))
+        std = (square - mean.square()).clamp_min(1e-6).sqrt()
+        off = ((mean - own["target_mean"]).square() + (std - own["target_std"]).square()) @ own["weight"]
+        if told is not None:
+            everywhere = len(own["target_cross"])
+            parts = (_vectors(told, len(own["told_mean"])) - own["told_mean"]) @ own["whiten"]
+            apart = (features - own["target_mean"])[:, :everywhere]
+            cross = running("cross", apart.T @ parts / len(parts))
+            off = off + (cross - own["target_cross"]).square().sum(1) @ own["weight"][:everywhere]
+        return off * (own["seen"] / (1 - MEMORY))
+
+    def _features(self, pictures: torch.Tensor) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+        """The features (N, F) of pictures (N, C, H, W), by kind and level: those of no place, and the others."""
         if self._shrink > 1:
             pictures = F.avg_pool2d(pictures, self._shrink, ceil_mode=True)
-        groups = [_in_cells(pictures, 2 * GRID), _in_cells(pictures.square(), GRID)]
-        groups[1] = (groups[1] - _in_cells(pictures, GRID).square() + 1e-4).sqrt()
+        variance = _in_cells(pictures.square(), GRID) - _in_cells(pictures, GRID).square()
+        overall, placed = [], [_in_cells(pictures, 2 * GRID), (variance.clamp_min(0) + 1e-4).sqrt()]
         with self._engine.autocast() if self._engine.device.type == "cuda" else torch.autocast("cpu", enabled=False):
-            maps = self._encoder(pictures.contiguous(memory_format=torch.channels_last))[1:]
-        for found in maps:
+            maps = self._encoder(pictures.contiguous(memory_format=torch.channels_last))
+        for level, found in enumerate(maps):
             flat = found.float().flatten(2)
-            groups.append(torch.cat([flat.mean(2), (flat.var(2, correction=0) + 1e-4).sqrt()], 1))
-            if min(found.shape[2:]) >= GRID:
-                groups.append(_in_cells(found.float(), GRID if min(found.shape[2:]) >= 2 * GRID else GRID // 2))
-        return groups
+            overall.append(torch.cat([flat.mean(2), (flat.var(2, correction=0) + 1e-4).sqrt()], 1))
+            if level and min(found.shape[2:]) >= GRID:
+                placed.append(_in_cells(found.float(), GRID if min(found.shape[2:]) >= 2 * GRID else GRID // 2))
+        return overall, placed
+
+
+def _vectors(told: torch.Tensor, c_dim: int) -> torch.Tensor:
+    """Labels (N,) as vectors (N, c_dim); vectors of captions as they are."""
+    return told if told.is_floating_point() else F.one_hot(told, c_dim).float()
 
 
 def _in_cells(maps: torch.Tensor, cells: int) -> torch.Tensor:

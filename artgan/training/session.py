@@ -138,8 +138,8 @@ def _begin(run: Run, settings: Settings, engine: Engine, pictures: Pictures, on_
             f"{run.name} began from {origin}, and its checkpoints are gone.",
             "Start again with the command that made it, and --new.",
         )
-    if state.matching is not None and not state.matching.weight.any():
-        state.matching.measure(pictures, settings.data.mirror)
+    if state.matching is not None and not state.matching.measured:
+        state.matching.measure(pictures, settings.data.mirror, settings.data.balanced)
     for records in (run.stats, run.metrics):
         cut_back(records, state.nimg if begun else -1)
     put_best_right(run, settings.score)

@@ -41,7 +41,7 @@ class TrainState:
         self.G_ema = copy.deepcopy(self.G).requires_grad_(False)
         self.opt_G = build_optimizer([*self.G.parameters()], settings.train, settings.train.g_lr)
         self.opt_D = build_optimizer(trainable(self.D, settings.train.freeze_d), settings.train, settings.train.d_lr)
-        self.matching = Matching(shape, engine) if settings.train.match else None
+        self.matching = Matching(shape, c_dim, engine) if settings.train.match else None
         self.nimg = 0
         self.p = torch.tensor(0.0 if settings.augment.adaptive else settings.augment.p, device=engine.device)
         self.won = torch.zeros((), device=engine.device)
@@ -127,10 +127,9 @@ class TrainState:
             CheckpointError: a name, a shape or a number format does not fit; this state is then as it was.
         """
         tensors = {"augment.p": self.p, "augment.won": self.won} | tensors  # older checkpoints have none
-        for name in ("meters.sums", "meters.counts"):  # nor the newest of the meters, which come last
-            missing = len(METERS) - tensors[name].numel() if name in tensors else 0
-            if 0 < missing < len(METERS):
-                tensors[name] = F.pad(tensors[name].flatten(), (0, missing))
+        for name in ("meters.sums", "meters.counts"):  # and those before the painter had one meter less, the last
+            if name in tensors and tensors[name].shape == (len(METERS) - 1,):
+                tensors[name] = F.pad(tensors[name], (0, 1))
         stepped = any(name.startswith("opt_") for name in tensors)
         problem = misfit(tensors, self._layout(stepped))
         if not problem and (tensors["nimg"] < 0 or (tensors["nimg"] > 0 and not stepped)):
@@ -151,8 +150,7 @@ class TrainState:
                     for slot in SLOTS[type(optimizer)]
                 } | {"step": tensors[f"{name}.{key}.step"].clone().to(parameter.device)}
         if self.matching is not None:
-            for name in self.matching.tensors():
-                setattr(self.matching, name, tensors[f"matching.{name}"].clone().to(self.sums.device))
+            self.matching.load({name: tensors[f"matching.{name}"] for name in self.matching.tensors()})
         self.nimg = int(tensors["nimg"])
         self.sums.copy_(tensors["meters.sums"])
         self.counts.copy_(tensors["meters.counts"])

@@ -182,7 +182,7 @@ def _turn_of_G(
                 with torch.no_grad():
                     real_logits = D(rules.view(part.real_img, part.real_view), part.c)
         loss_G = loss.loss_G(real_logits, gen_logits)
-        ((loss_G + _off(settings, state, gen_img)) * share).backward()
+        ((loss_G + _off(settings, state, gen_img, part.c)) * share).backward()
         state.observe({"loss_G": loss_G}, share)
     state.observe({"G_grad": _clipped(G, settings.train.grad_clip)})
     state.opt_G.step()
@@ -214,7 +214,7 @@ def _turn_of_both(
         assert gen_seen.grad is not None
         for_G = gen_seen.grad * exchange(loss, real_logits, gen_logits)[:, None, None, None]
         _penalise(settings, state, rules, part, share, real_seen, gen_seen.detach(), at)
-        ((gen_view * for_G).sum() + _off(settings, state, gen_img) * share).backward()
+        ((gen_view * for_G).sum() + _off(settings, state, gen_img, part.c) * share).backward()
         state.observe({"loss_D": loss_D, "loss_G": loss.loss_G(real_logits, gen_logits)}, share)
         logits.append((real_logits.detach(), gen_logits.detach()))
     _end_turn_of_D(settings, state, rules, logits, at)
@@ -274,12 +274,12 @@ def _end_turn_of_D(
             torch._foreach_clamp_max_(moved, train.clip)
 
 
-def _off(settings: Settings, state: TrainState, gen_img: torch.Tensor) -> torch.Tensor:
+def _off(settings: Settings, state: TrainState, gen_img: torch.Tensor, c: torch.Tensor | None) -> torch.Tensor:
     """How far the moments of what G paints are off, weighted; a share of a batch will do to see it."""
     if state.matching is None:
         return gen_img.new_zeros(())
-    looked_at = gen_img[: max(2, round(len(gen_img) * settings.train.match_share))]
-    off = state.matching.loss(looked_at) * settings.train.match
+    count = max(2, round(len(gen_img) * settings.train.match_share))
+    off = state.matching.loss(gen_img[:count], c[:count] if c is not None else None) * settings.train.match
     state.observe({"match": off})
     return off
 

@@ -133,7 +133,7 @@ def train(
         check_tensorboard()
     runs_dir = Path(runs_dir)
     source = read_source(begin_from, runs_dir) if begin_from is not None else None
-    preset, settings = _settle(preset, overrides or {}, flags, source, Path(data), on_event)
+    preset, settings, why = _settle(preset, overrides or {}, flags, source, Path(data))
     _check_minutes(minutes)
     chosen = _named_run(run, runs_dir) if run is not None else None
     if settings.train.freeze_d and source is None and (chosen is None or new):
@@ -141,6 +141,8 @@ def train(
         raise SettingError("train.freeze_d keeps what was learnt, and nothing is yet.", hint)
     engine = Engine.from_settings(settings.engine, settings.train.seed)
     pictures = load_pictures(Path(data), settings.data, settings.train.seed, on_event, should_stop)
+    if why:
+        on_event(Notice(f"Preset {preset}: {why}."))
     if chosen is None and not new and run is None:
         chosen = _run_to_continue(settings, pictures, runs_dir, on_event, source)
     if chosen is None or new:
@@ -220,24 +222,20 @@ def resume(
 
 
 def _settle(
-    preset: str | None,
-    overrides: Mapping[str, object],
-    flags: Mapping[str, object],
-    source: Source | None,
-    data: Path,
-    on_event: Listener,
-) -> tuple[str | None, Settings]:
-    """The preset and settings of a run; `auto` is chosen here. Overrides and flags go first, then what a source had."""
-    if preset != AUTO:
-        return preset, resolve(preset, overrides, flags)
+    preset: str | None, overrides: Mapping[str, object], flags: Mapping[str, object], source: Source | None, data: Path
+) -> tuple[str | None, Settings, str]:
+    """Preset and settings of a run, and why that preset was chosen, if it was: flags and overrides go first.
+
+    Next comes what the source had.
+    """
     given = {**overrides, **{key: value for key, value in flags.items() if value is not None}}
-    taken = inherited(source, given) if source is not None else {}
+    taken = inherited(source, given) if source is not None and preset in (None, AUTO) else {}
+    if preset != AUTO:
+        return preset, resolve(preset, {**taken, **overrides}, flags), ""
     if source is not None and source.settings.model.name != "painter":
-        return TINY, resolve(TINY, {**taken, **overrides}, flags)  # a preset that asks least of a network
+        return TINY, resolve(TINY, {**taken, **overrides}, flags), ""  # a preset that asks least of a network
     name, why = _chosen({**taken, **given}, data)
-    settings = resolve(name, {**taken, **overrides}, flags)
-    on_event(Notice(f"Preset {name}: {why}."))
-    return name, settings
+    return name, resolve(name, {**taken, **overrides}, flags), why
 
 
 def _chosen(given: Mapping[str, object], data: Path) -> tuple[str, str]:

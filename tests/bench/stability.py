@@ -1,6 +1,6 @@
 """Twenty short runs over folders, seeds, shapes, channels and classes: how often training goes wrong, and says so.
 
-    python -m tests.bench.stability SETS... [--minutes 3] [--runs 20] [--preset studio64] [--crops 1]
+    python -m tests.bench.stability SETS... [--minutes 3] [--runs 20] [--preset painter-64] [--crops 1]
 
 Prints a line for each run: where it came to, its speed, figures that were no number, what was told and tried, and how
 varied the pictures of its last preview are by the training pictures (1 is like them, 0 one picture again and again). At
@@ -82,7 +82,7 @@ def main() -> None:
     parser.add_argument("sets", type=Path, nargs="+")
     parser.add_argument("--minutes", type=float, default=3)
     parser.add_argument("--runs", type=int, default=20)
-    parser.add_argument("--preset", default="studio64")
+    parser.add_argument("--preset", default="painter-64")
     parser.add_argument("--crops", type=int, default=1)
     args = parser.parse_args()
     silent, early, troubled, unfinished = list[int](), list[int](), list[int](), list[int]()

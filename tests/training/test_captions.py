@@ -102,7 +102,7 @@ def test_stopping_and_going_on_leaves_no_trace(model: str, orchard: Path, tmp_pa
 
 def test_changed_captions_are_another_training(run: Path, orchard: Path) -> None:
     (orchard / "00.txt").write_text("blue apple")
-    with pytest.raises(DatasetError, match="labels or captions, are not those"):
+    with pytest.raises(DatasetError, match="what is said of them, are not those"):
         artgan.resume(run)
     said: list[object] = []
     other = artgan.train(orchard, preset=None, captions=True, overrides=TINY, runs_dir=run.parent, on_event=said.append)

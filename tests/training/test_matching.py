@@ -27,8 +27,8 @@ SMALL: dict[str, object] = {
 def measured(data: Path, overrides: dict[str, object] | None = None) -> tuple[Settings, Pictures, Matching]:
     settings = resolve(None, {**SMALL, "data.labels": "none", **(overrides or {})})
     pictures = load_pictures(data, settings.data)
-    matching = Matching(pictures.shape, ENGINE)
-    matching.measure(pictures, settings.data.mirror)
+    matching = Matching(pictures.shape, 0, ENGINE)
+    matching.measure(pictures, settings.data.mirror, settings.data.balanced)
     return settings, pictures, matching
 
 
@@ -40,31 +40,58 @@ def everything(pictures: Pictures) -> torch.Tensor:
 def test_the_training_pictures_themselves_are_not_off(channels: str, paintings: Path) -> None:
     _, pictures, matching = measured(paintings, {"data.channels": channels})
     reals = everything(pictures)
-    assert float(matching.loss(reals)) == pytest.approx(0, abs=1e-4)
-    darker = Matching(pictures.shape, ENGINE)
-    darker.measure(pictures, False)
-    assert float(darker.loss(reals * 0.5 - 0.5)) > 0.1
+    assert float(matching.loss(reals, None)) == pytest.approx(0, abs=1e-4)
+    darker = Matching(pictures.shape, 0, ENGINE)
+    darker.measure(pictures, False, False)
+    assert float(darker.loss(reals * 0.5 - 0.5, None)) > 0.1
+
+
+@pytest.mark.parametrize("captions", [False, True])
+def test_what_is_told_of_a_picture_counts(captions: bool, class_folders: Path) -> None:
+    settings = resolve(None, {**SMALL, "data.captions": captions})
+    pictures = load_pictures(class_folders, settings.data)
+    told = pictures.conditions(pictures.labels)
+    assert told is not None
+
+    def off(told: torch.Tensor) -> float:
+        matching = Matching(pictures.shape, pictures.c_dim, ENGINE)
+        matching.measure(pictures, False, False)
+        return float(matching.loss(everything(pictures), told))
+
+    assert off(told) == pytest.approx(0, abs=1e-2)
+    assert off(told.roll(1, 0)) > 10 * abs(off(told)) + 0.1
+
+
+def test_classes_that_are_shown_equally_often_weigh_the_same(class_folders: Path) -> None:
+    for path in sorted((class_folders / "cats").iterdir())[1:]:
+        path.unlink()
+    settings = resolve(None, {**SMALL, "data.balanced": True})
+    pictures = load_pictures(class_folders, settings.data)
+    once = torch.tensor(pictures.order(0, 3 * 60))
+    matching = Matching(pictures.shape, pictures.c_dim, ENGINE)
+    matching.measure(pictures, False, True)
+    shown = ENGINE.pictures(pictures.at(once.tolist()))
+    assert float(matching.loss(shown, pictures.labels[once])) < 0.05
 
 
 def test_mirrored_pictures_count_when_they_are_shown(paintings: Path) -> None:
     _, pictures, matching = measured(paintings, {"data.mirror": True})
     reals = everything(pictures)
-    assert float(matching.loss(torch.cat([reals, reals.flip(3)]))) == pytest.approx(0, abs=1e-4)
-    assert not torch.equal(matching.target_mean, measured(paintings)[2].target_mean)
+    assert float(matching.loss(torch.cat([reals, reals.flip(3)]), None)) == pytest.approx(0, abs=1e-4)
+    assert not torch.equal(matching.tensors()["target_mean"], measured(paintings)[2].tensors()["target_mean"])
 
 
 def test_the_gradient_leads_downhill(paintings: Path) -> None:
     _, pictures, matching = measured(paintings)
     start = torch.zeros(4, *pictures.shape, requires_grad=True)
-    before = matching.loss(start + 0.1 * torch.randn(4, *pictures.shape, generator=torch.Generator().manual_seed(0)))
-    before.backward()
+    noise = 0.1 * torch.randn(4, *pictures.shape, generator=torch.Generator().manual_seed(0))
+    matching.loss(start + noise, None).backward()
     assert start.grad is not None
 
     def off(pictures_: torch.Tensor) -> float:
-        fresh = Matching(pictures.shape, ENGINE)
-        fresh.measure(pictures, False)
-        noise = 0.1 * torch.randn(4, *pictures.shape, generator=torch.Generator().manual_seed(0))
-        return float(fresh.loss(pictures_ + noise))
+        fresh = Matching(pictures.shape, 0, ENGINE)
+        fresh.measure(pictures, False, False)
+        return float(fresh.loss(pictures_ + noise, None))
 
     step = 0.02 * start.grad / start.grad.abs().mean()
     assert off((start - step).detach()) < off(start.detach())
@@ -73,17 +100,17 @@ def test_the_gradient_leads_downhill(paintings: Path) -> None:
 def test_a_batch_moves_the_running_moments_by_its_share(paintings: Path) -> None:
     _, pictures, matching = measured(paintings)
     reals = everything(pictures)
-    matching.loss(reals)
-    first = matching.mean.clone()
-    matching.loss(reals.flip(0))  # the same pictures: the same moments
-    torch.testing.assert_close(matching.mean, first * MEMORY + first, rtol=1e-4, atol=1e-6)
-    assert float(matching.seen) == pytest.approx(1 - MEMORY**2)
+    matching.loss(reals, None)
+    first = matching.tensors()["mean"].clone()
+    matching.loss(reals.flip(0), None)  # the same pictures: the same moments
+    torch.testing.assert_close(matching.tensors()["mean"], first * MEMORY + first, rtol=1e-4, atol=1e-6)
+    assert float(matching.tensors()["seen"]) == pytest.approx(1 - MEMORY**2)
 
 
 def test_large_pictures_are_averaged_down_and_any_shape_is_read() -> None:
     for shape in ((3, 16, 64), (4, 96, 160), (1, 24, 16)):
-        matching = Matching(shape, ENGINE)
-        assert torch.isfinite(matching.loss(torch.rand(2, *shape) * 2 - 1))
+        matching = Matching(shape, 0, ENGINE)
+        assert torch.isfinite(matching.loss(torch.rand(2, *shape) * 2 - 1, None))
 
 
 def test_a_state_holds_it_and_gives_it_back(paintings: Path) -> None:
@@ -91,8 +118,8 @@ def test_a_state_holds_it_and_gives_it_back(paintings: Path) -> None:
     state, other = (TrainState(settings, pictures.shape, 0, ENGINE) for _ in range(2))
     assert state.matching is not None
     assert other.matching is not None
-    state.matching.measure(pictures, False)
-    state.matching.loss(everything(pictures))
+    state.matching.measure(pictures, False, False)
+    state.matching.loss(everything(pictures), None)
     other.load(state.tensors())
     for name, value in state.matching.tensors().items():
         assert torch.equal(value, other.matching.tensors()[name]), name
