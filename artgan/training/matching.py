@@ -112,11 +112,13 @@ class Matching:
         c = _vectors(told, len(own["told_mean"]))
         own["told_mean"] = (c * shares).sum(0)
         off = c - own["told_mean"]
-        # In float64 on the CPU: Apple GPUs have none.
-        values, axes = torch.linalg.eigh((off.T @ (off * shares)).double().cpu())
-        scale = torch.where(values > 1e-6 * values[-1].clamp_min(1e-12), values.clamp_min(1e-12).rsqrt(), 0.0)
-        # As it comes back from a checkpoint: another layout in memory would be summed up in another order.
-        own["whiten"] = (axes * scale)[:, -own["whiten"].shape[1] :].float().contiguous().to(c.device)
+        # In float64 on the CPU: Apple GPUs have none, and captions of few words leave most of the space empty.
+        spread = (off * shares.sqrt()).double().cpu()
+        _, deviations, axes = torch.linalg.svd(spread, full_matrices=False)
+        scale = torch.where(deviations > 1e-3 * deviations[0], 1 / deviations.clamp_min(1e-12), 0.0)
+        parts = (axes.T * scale)[:, : own["whiten"].shape[1]].float()
+        own["whiten"] = torch.zeros_like(own["whiten"])
+        own["whiten"][:, : parts.shape[1]] = parts.to(c.device)
         everywhere = len(own["target_cross"])
         apart = (features - own["target_mean"])[:, :everywhere]
         own["target_cross"] = (apart.T @ (off @ own["whiten"] * shares)).contiguous()

@@ -62,6 +62,25 @@ def test_what_is_told_of_a_picture_counts(captions: bool, class_folders: Path) -
     assert off(told.roll(1, 0)) > 10 * abs(off(told)) + 0.1
 
 
+def test_captions_of_few_words_among_many_pictures_are_measured(class_folders: Path) -> None:
+    """Most of the 512 numbers of such captions never differ: their covariance has next to no rank."""
+    for folder in class_folders.iterdir():
+        for path in sorted(folder.iterdir())[:4]:
+            for copy in range(100):
+                (folder / f"{path.stem}-{copy}.png").write_bytes(path.read_bytes())
+    pictures = load_pictures(class_folders, resolve(None, {**SMALL, "data.captions": True}).data)
+    matching = Matching(pictures.shape, pictures.c_dim, ENGINE)
+    matching.measure(pictures, False, False)
+    told = pictures.conditions(pictures.labels)
+    assert told is not None
+    own = matching.tensors()
+    parts = (told - own["told_mean"]) @ own["whiten"]
+    rank = len(pictures.captions) - 1
+    torch.testing.assert_close(
+        parts.T @ parts / len(parts), torch.eye(64) * (torch.arange(64) < rank), atol=1e-3, rtol=0
+    )
+
+
 def test_classes_that_are_shown_equally_often_weigh_the_same(class_folders: Path) -> None:
     for path in sorted((class_folders / "cats").iterdir())[1:]:
         path.unlink()
