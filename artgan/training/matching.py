@@ -89,8 +89,10 @@ class Matching:
         views = []
         for some in rows.split(32):
             seen = self._engine.pictures(pictures.at(some.tolist()))
-            both = [torch.cat([*overall, *placed], 1) for overall, placed in map(self._features, (seen, seen.flip(3)))]
-            views.append(torch.stack(both if mirror else both[:1]))
+            shown = (seen, seen.flip(3)) if mirror else (seen,)
+            views.append(
+                torch.stack([torch.cat([*overall, *placed], 1) for overall, placed in map(self._features, shown)])
+            )
         features = torch.cat(views, 1).flatten(0, 1)
         labels = pictures.labels[rows].repeat(2 if mirror else 1)
         counts = labels.bincount()

@@ -111,8 +111,8 @@ def train_step(settings: Settings, pictures: Pictures, engine: Engine, state: Tr
                 parts = draw_batch(settings, pictures, engine, at).parts(plan.parts)
                 # The last batch also serves the generator's turn; in one part, its pictures need not be made again.
                 keep = turn == train.d_steps - 1 and len(parts) == 1
-                gen_img = _turn_of_D(settings, engine, state, rules, parts, at, keep)
-            _turn_of_G(settings, engine, state, rules, parts, gen_img)
+                kept = _turn_of_D(settings, engine, state, rules, parts, at, keep)
+            _turn_of_G(settings, engine, state, rules, parts, kept)
     shown = train.batch * train.d_steps
     state.nimg += shown
     update_average(state.G_ema, state.G, state.nimg, shown, train.ema_kimg * 1000)
@@ -140,8 +140,12 @@ def _turn_of_D(
     parts: Sequence[tuple[Batch, float]],
     at: int,
     keep: bool,
-) -> torch.Tensor | None:
-    """A batch of real pictures against as many generated ones; returns these, when G's turn shall `keep` them."""
+) -> tuple[torch.Tensor, torch.Tensor] | None:
+    """A batch of real pictures against as many generated ones.
+
+    Returns:
+        Generated pictures, and what D saw of the real ones, when G's turn shall `keep` them.
+    """
     G, D = state.G, state.D
     thaw(D, settings.train.freeze_d)
     state.opt_D.zero_grad(set_to_none=True)
@@ -158,7 +162,7 @@ def _turn_of_D(
         state.observe({"loss_D": loss_D}, share)
         logits.append((real_logits.detach(), gen_logits.detach()))
     _end_turn_of_D(settings, state, rules, logits, at)
-    return gen_img if keep else None
+    return (gen_img, real_seen) if keep else None
 
 
 def _turn_of_G(
@@ -167,7 +171,7 @@ def _turn_of_G(
     state: TrainState,
     rules: Rules,
     parts: Sequence[tuple[Batch, float]],
-    kept: torch.Tensor | None,
+    kept: tuple[torch.Tensor, torch.Tensor] | None,
 ) -> None:
     """G answers D, which has just moved. No gradients of D's weights are computed, only those that lead to pictures."""
     G, D, loss = state.G, state.D, rules.loss
@@ -175,12 +179,13 @@ def _turn_of_G(
     state.opt_G.zero_grad(set_to_none=True)
     for part, share in parts:
         with engine.autocast():
-            gen_img = kept if kept is not None else G(part.z, part.c).float()
+            gen_img = kept[0] if kept is not None else G(part.z, part.c).float()
             gen_logits = D(rules.view(gen_img, part.view_for_G), part.c)
             real_logits = torch.zeros_like(gen_logits)
             if loss.pairs:
                 with torch.no_grad():
-                    real_logits = D(rules.view(part.real_img, part.real_view), part.c)
+                    real_seen = kept[1] if kept is not None else rules.view(part.real_img, part.real_view)
+                    real_logits = D(real_seen, part.c)
         loss_G = loss.loss_G(real_logits, gen_logits)
         ((loss_G + _off(settings, state, gen_img, part.c)) * share).backward()
         state.observe({"loss_G": loss_G}, share)
