@@ -16,7 +16,7 @@ from tests.conftest import painted
 def quicken(monkeypatch: pytest.MonkeyPatch, steps: int = 2) -> None:
     """Paint so many steps at one size, and measure no pace."""
     monkeypatch.setattr("artgan.style.studio.stages", lambda size, detail: (Stage(max(size), steps),))
-    monkeypatch.setattr("artgan.style.studio.measure_pace", lambda features, manners: Pace(0.001, 0.0, 0.0))
+    monkeypatch.setattr("artgan.style.studio.measure_pace", lambda *settings: Pace(0.001, 0.0, 0.0))
 
 
 def picture(path: Path, seed: int = 0, width: int = 48, height: int = 36, **options: Any) -> Path:

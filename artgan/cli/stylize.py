@@ -19,19 +19,23 @@ def stylize(
     pictures: Annotated[
         list[str],
         typer.Argument(
-            metavar="CONTENT STYLE...", help="A picture, folder or 'glob'; then styles, STYLE:2 counts twice."
+            metavar="CONTENT STYLE...", help="A picture, film, folder or 'glob'; then styles, STYLE:2 counts twice."
         ),
     ],
     style: Annotated[
         list[str] | None, typer.Option(help="A style; then all words are contents. May be repeated.")
     ] = None,
     out: Annotated[
-        Path | None, typer.Option("-o", "--out", help="A .png, .tif or .jpg, or a folder. Default CONTENT-STYLE.png.")
+        Path | None,
+        typer.Option("-o", "--out", help="A .png, .tif, .jpg, .mp4, .gif ..., or a folder. Default CONTENT-STYLE.png."),
     ] = None,
     all_pairs: Annotated[
         bool, typer.Option("--all-pairs", help="Each content after each style (or folder of them).")
     ] = False,
-    detail: Annotated[Literal["fast", "normal", "fine"], typer.Option(help="How much work.")] = "normal",
+    detail: Annotated[
+        Literal["instant", "fast", "normal", "fine"] | None,
+        typer.Option(help="How much work; instant takes about a second. Default: normal; instant for a .style."),
+    ] = None,
     size: Annotated[int | None, typer.Option(help="Longest side in pixels. Default: its own, 1024 at most.")] = None,
     strength: Annotated[float, typer.Option(help="0 leaves the picture as it is, 1 is wholly the style.")] = 1.0,
     brush_size: Annotated[float, typer.Option(help="Size of the strokes, 0.25 to 4.")] = 1.0,
@@ -56,11 +60,16 @@ def stylize(
     sheet: Annotated[
         Path | None, typer.Option(help="Also content, style and result side by side, as this .png.")
     ] = None,
+    start: Annotated[str | None, typer.Option("--from", help="Where in a film to begin, such as 00:02.")] = None,
+    end: Annotated[str | None, typer.Option("--to", help="And where to end.")] = None,
+    fps: Annotated[float | None, typer.Option(help="Frames per second of a film; default its own.")] = None,
+    dpi: Annotated[int | None, typer.Option(help="Pixels on an inch of paper, as the file says.")] = None,
+    bits: Annotated[int | None, typer.Option(help="8 or 16 a channel, 16 in .png and .tif. Default: as it is.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")] = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
     as_json: Json = False,
 ) -> None:
-    """Repaint pictures in the manner of others.
+    """Repaint pictures and films in the manner of others.
 
     Example: artgan stylize photo.jpg painting.jpg
     """
@@ -92,6 +101,11 @@ def stylize(
             weights=weights,
             preview=preview,
             sheet=sheet,
+            start=start,
+            end=end,
+            fps=fps,
+            dpi=dpi,
+            bits=bits,  # type: ignore[arg-type]  # refused by name where it is neither
             overwrite=overwrite,
             device=device,
             on_event=screen,
@@ -130,7 +144,8 @@ class StylizeScreen:
         elif isinstance(event, Begun):
             place = f"{event.number} of {event.total}: " if event.total > 1 else ""
             width, height = event.size
-            say(f"{place}{event.content} to {event.out}, {width} x {height} px.")
+            frames = f", {event.frames} frames" if event.frames > 1 else ""
+            say(f"{place}{event.content} to {event.out}, {width} x {height} px{frames}.")
             if event.seconds:
                 others = ", ".join(
                     f"{name} {_about(seconds)}" for name, seconds in event.seconds.items() if name != event.detail

@@ -1,8 +1,9 @@
-"""Pictures that are repainted: colours in their own profile, alpha, 16 bits and size go in and come out again."""
+"""Pictures that are repainted: colours in their own profile, alpha, 16 bits, size, dpi go in and come out again."""
 
 import contextlib
 import io
 import json
+import math
 import stat
 import struct
 from collections.abc import Iterator, Mapping
@@ -31,6 +32,7 @@ from artgan.errors import DatasetError, UsageError
 
 SMALLEST = 32  # pixels; of less, no network sees anything
 LARGEST = 10**9  # pixels
+MOST_DPI = 4800
 SUFFIXES = (".png", ".tif", ".tiff", ".jpg", ".jpeg")
 _MUCH = 32 * 10**6  # pixels; more are brought down in 8 bits, since the floats of a gigapixel fill 12 GB
 _UNSEEN = 1e-3  # of alpha: what Lanczos leaves beside an outline, with colours that are noise
@@ -50,6 +52,7 @@ class Artwork:
         profile: the ICC profile that the colours are in; None is sRGB.
         bits: depth of the file it came from.
         frames: how many the file has; the first one is used.
+        dpi: pixels on an inch of paper, if the file says so.
     """
 
     pixels: NDArray[np.float32]
@@ -57,6 +60,7 @@ class Artwork:
     profile: bytes | None
     bits: Literal[8, 16]
     frames: int
+    dpi: float | None = None
 
 
 @dataclass(frozen=True)
@@ -96,7 +100,8 @@ def open_artwork(
             if profile != "own":
                 stored = _in_profile(stored, profile)
             pixels, alpha = _as_floats(stored, size)
-            return Artwork(pixels, alpha, stored.profile, 16 if deep else 8, _count_frames(path))
+            frames, dpi = _told(path)
+            return Artwork(pixels, alpha, stored.profile, 16 if deep else 8, frames, dpi)
     except MemoryError as error:
         raise DatasetError(f"{path}: too large for the memory.", "Give a smaller --size.") from error
     except DatasetError as error:
@@ -267,18 +272,31 @@ def _lanczos(values: NDArray[np.float32], width: int, height: int) -> NDArray[np
     return np.stack([np.asarray(plane.resize((width, height), Image.Resampling.LANCZOS)) for plane in planes])
 
 
-def _count_frames(path: Path) -> int:
+def _told(path: Path) -> tuple[int, float | None]:
+    """How many frames a file has, and its dpi."""
+    dpi: float | None = None
     # A later frame may be broken where the first, which is used, is not.
     with contextlib.suppress(DatasetError), open_picture(path) as opened:
+        dpi = _density(opened.info.get("dpi"))
         if opened.format not in _NO_ANIMATIONS:
-            return max(1, int(getattr(opened, "n_frames", 1)))
-    return 1
+            return max(1, int(getattr(opened, "n_frames", 1))), dpi
+    return 1, dpi
+
+
+def _density(told: object) -> float | None:
+    """The dpi that a file tells, if it makes sense."""
+    with contextlib.suppress(TypeError, ValueError, IndexError, ZeroDivisionError, OverflowError):
+        dpi = float(told[0])  # type: ignore[index]
+        if math.isfinite(dpi) and 1 <= dpi <= MOST_DPI:
+            return dpi
+    return None
 
 
 def encode_artwork(artwork: Artwork, suffix: str, recipe: Mapping[str, Any]) -> bytes:
     """A picture as the bytes of a file, with its colours' profile, its alpha and `recipe`, which `read_recipe` reads.
 
-    PNG and TIFF keep the artwork's depth; a JPEG has 8 bits and lies over white. The same artwork gives the same bytes.
+    PNG and TIFF keep the artwork's depth; a JPEG has 8 bits and lies over white. All keep its dpi. The same artwork
+    gives the same bytes.
 
     Args:
         artwork: values out of range are clipped, and rounded to nearest.
@@ -298,9 +316,9 @@ def encode_artwork(artwork: Artwork, suffix: str, recipe: Mapping[str, Any]) -> 
     values = artwork.pixels if artwork.alpha is None else np.concatenate([artwork.pixels, artwork.alpha * 2 - 1])
     if artwork.bits == 8:
         encode = encode_png if kind == ".png" else encode_tiff
-        return encode(to_uint8(values), recipe, artwork.profile)
+        return encode(to_uint8(values), recipe, artwork.profile, artwork.dpi)
     deep = ((values.clip(-1, 1) + 1) * np.float32(32767.5)).round().astype(np.uint16)
-    return (encode_deep_png if kind == ".png" else encode_tiff)(deep, recipe, artwork.profile)
+    return (encode_deep_png if kind == ".png" else encode_tiff)(deep, recipe, artwork.profile, artwork.dpi)
 
 
 def _encode_jpeg(artwork: Artwork, recipe: Mapping[str, Any]) -> bytes:
@@ -310,7 +328,8 @@ def _encode_jpeg(artwork: Artwork, recipe: Mapping[str, Any]) -> bytes:
     over_white = artwork.pixels if artwork.alpha is None else (artwork.pixels - 1) * artwork.alpha + 1
     picture = Image.fromarray(np.ascontiguousarray(to_uint8(over_white).transpose(1, 2, 0)))
     buffer = io.BytesIO()
-    picture.save(buffer, "JPEG", quality=95, subsampling=0, icc_profile=artwork.profile)
+    density = {} if artwork.dpi is None else {"dpi": (round(artwork.dpi), round(artwork.dpi))}
+    picture.save(buffer, "JPEG", quality=95, subsampling=0, icc_profile=artwork.profile, **density)
     jpeg, text = buffer.getvalue(), json.dumps({RECIPE_KEY: recipe}).encode()
     pieces = [text[start : start + _JPEG_COMMENT] for start in range(0, len(text), _JPEG_COMMENT)]
     comments = b"".join(b"\xff\xfe" + struct.pack(">H", len(piece) + 2) + piece for piece in pieces)

@@ -107,8 +107,16 @@ def container_arguments(suffix: str, codec: Codec | None) -> list[str]:
     return arguments
 
 
-def sound_arguments(codec: Codec | None, seconds: Fraction) -> list[str]:
-    """How ffmpeg shall put a sound (input 2) to a film (input 0): from its start, with silence after its end."""
+# The times that a film gives its sound, which may begin later than the pictures or have holes.
+_IN_TIME = "aresample=async=1:first_pts=0"
+
+
+def sound_arguments(codec: Codec | None, seconds: Fraction, in_time: bool = False) -> list[str]:
+    """How ffmpeg shall put a sound (input 2) to a film (input 0): from its start, with silence after its end.
+
+    With `in_time` it is a film's, and stays at the times that it has there.
+    """
     kind = ["-c:a", "pcm_s16le"] if codec == "prores" else ["-c:a", "aac", "-b:a", "192k"]
-    length = f"{GAPLESS},aresample={_SOUND_RATE},apad,atrim=end_sample={round(seconds * _SOUND_RATE)}"
+    length = f"aresample={_SOUND_RATE},apad,atrim=end_sample={round(seconds * _SOUND_RATE)}"
+    length = f"{_IN_TIME if in_time else GAPLESS},{length}"
     return ["-map", "0:v:0", "-map", "2:a:0", "-c:v", "copy", "-af", length, "-ac", "2", *kind]

@@ -107,6 +107,43 @@ def read_output(path: Path, arguments: list[str], most: int) -> bytearray:
     return found
 
 
+def read_words(path: Path, arguments: list[str]) -> list[str]:
+    """What ffmpeg says of `path`, a line each, whether it likes it or not.
+
+    Raises:
+        StorageError: it is missing.
+    """
+    with _started(path, ["-hide_banner", "-v", "info", *arguments]) as process:
+        assert process.running.stdin is not None
+        process.running.stdin.close()
+        process.failed()
+        return process.said()
+
+
+def read_frames(path: Path, arguments: list[str]) -> Iterator[Frame]:
+    """The frames (H, W, 3) that ffmpeg makes of `path`, one by one; it waits while nobody takes them.
+
+    Raises:
+        ValueError: it fails; with ffmpeg's own words.
+        StorageError: it is missing.
+    """
+    form = ["-f", "image2pipe", "-c:v", "ppm", "-pix_fmt", "rgb24", "pipe:1"]  # every frame says its size
+    with _started(path, [*arguments, *form]) as process:
+        assert process.running.stdin is not None
+        assert process.running.stdout is not None
+        process.running.stdin.close()
+        pipe = process.running.stdout
+        while pipe.readline() == b"P6\n":
+            width, height = map(int, pipe.readline().split())
+            pipe.readline()  # the largest value, 255
+            values = pipe.read(width * height * 3)
+            if len(values) < width * height * 3:
+                break
+            yield np.frombuffer(values, np.uint8).reshape(height, width, 3)
+        if process.failed():
+            raise ValueError("\n".join(process.said()))
+
+
 @contextlib.contextmanager
 def _started(path: Path, arguments: list[str]) -> Iterator[_Process]:
     """Start ffmpeg; it has ended when the block has, by force if need be."""

@@ -309,13 +309,19 @@ def to_uint8(pictures: NDArray[np.float32]) -> NDArray[np.uint8]:
     return ((pictures.clip(-1, 1) + 1) * 127.5).round().astype(np.uint8)
 
 
-def encode_png(picture: NDArray[np.uint8], recipe: Mapping[str, Any], profile: bytes | None = None) -> bytes:
-    """A PNG of (C, H, W) values with C = 1, 3 or 4, carrying `recipe` as JSON under the key `artgan`, and `profile`."""
+def encode_png(
+    picture: NDArray[np.uint8], recipe: Mapping[str, Any], profile: bytes | None = None, dpi: float | None = None
+) -> bytes:
+    """A PNG of (C, H, W) values with C = 1, 3 or 4, carrying `recipe` as JSON under the key `artgan`, and `profile`.
+
+    With `dpi` it also says how many pixels are printed on an inch.
+    """
     text = PngImagePlugin.PngInfo()
     text.add_itxt(RECIPE_KEY, json.dumps(recipe, ensure_ascii=False))
     array = picture[0] if picture.shape[0] == 1 else np.ascontiguousarray(picture.transpose(1, 2, 0))
     buffer = io.BytesIO()
-    Image.fromarray(array).save(buffer, "PNG", pnginfo=text, icc_profile=profile)
+    density = {} if dpi is None else {"dpi": (dpi, dpi)}
+    Image.fromarray(array).save(buffer, "PNG", pnginfo=text, icc_profile=profile, **density)
     return buffer.getvalue()
 
 

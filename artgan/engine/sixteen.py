@@ -20,6 +20,7 @@ from artgan.engine.images import RECIPE_KEY, open_picture
 _PNG = b"\x89PNG\r\n\x1a\n"
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0")  # the last is BigTIFF; of its big-endian kind Pillow cannot tell the depth
 _ICC_TAG = 34675
+_METRES = 0.0254  # in an inch
 _PLAIN_COMPRESSIONS = {1, 5, 8, 32773, 32946, 50000}  # none, LZW, deflate, PackBits, deflate, Zstandard
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB = 0, 1, 2
 _ASSOCIATED, _UNASSOCIATED = 1, 2
@@ -134,7 +135,9 @@ def _upright(stored: NDArray[np.uint16], orientation: object) -> NDArray[np.uint
     return turn(stored) if turn else stored
 
 
-def encode_deep_png(picture: NDArray[np.uint16], recipe: Mapping[str, Any], profile: bytes | None) -> bytes:
+def encode_deep_png(
+    picture: NDArray[np.uint16], recipe: Mapping[str, Any], profile: bytes | None, dpi: float | None = None
+) -> bytes:
     """A PNG of (3 or 4, H, W) values of 16 bits, with the same chunks as `encode_png` writes."""
     import imagecodecs
 
@@ -142,7 +145,9 @@ def encode_deep_png(picture: NDArray[np.uint16], recipe: Mapping[str, Any], prof
     text = RECIPE_KEY.encode() + b"\0\0\0\0\0" + json.dumps(recipe, ensure_ascii=False).encode()
     header = len(_PNG) + 25  # IHDR: length, name, 13 bytes, checksum
     color = _chunk(b"iCCP", b"ICC Profile\0\0" + zlib.compress(profile)) if profile else b""
-    return plain[:header] + color + _chunk(b"iTXt", text) + plain[header:]
+    metre = round((dpi or 0) / _METRES)
+    density = _chunk(b"pHYs", struct.pack(">IIB", metre, metre, 1)) if dpi else b""
+    return plain[:header] + color + density + _chunk(b"iTXt", text) + plain[header:]
 
 
 def _chunk(name: bytes, data: bytes) -> bytes:
@@ -150,9 +155,15 @@ def _chunk(name: bytes, data: bytes) -> bytes:
 
 
 def encode_tiff(
-    picture: NDArray[np.uint8] | NDArray[np.uint16], recipe: Mapping[str, Any], profile: bytes | None
+    picture: NDArray[np.uint8] | NDArray[np.uint16],
+    recipe: Mapping[str, Any],
+    profile: bytes | None,
+    dpi: float | None = None,
 ) -> bytes:
-    """A deflated TIFF of (3 or 4, H, W) values; a fourth channel is alpha, not multiplied in; no time is written."""
+    """A deflated TIFF of (3 or 4, H, W) values; a fourth channel is alpha, not multiplied in; no time is written.
+
+    With `dpi` it also says how many pixels are printed on an inch.
+    """
     import tifffile
 
     buffer = io.BytesIO()
@@ -168,5 +179,7 @@ def encode_tiff(
         description=json.dumps({RECIPE_KEY: recipe}),
         metadata=None,
         software="artgan",
+        resolution=None if dpi is None else (dpi, dpi),
+        resolutionunit=None if dpi is None else "INCH",
     )
     return buffer.getvalue()

@@ -13,7 +13,7 @@ from artgan.errors import UsageError
 MOST_SECONDS = 3600.0
 _HINT = "Give a sound file, such as a .wav, .mp3, .flac or .m4a."
 # No playlists, which name other files and addresses.
-_READ = "aac,ac3,aiff,asf,au,caf,eac3,flac,matroska,mov,mp3,ogg,w64,wav"
+_READ = "aac,ac3,aiff,asf,au,avi,caf,eac3,flac,matroska,mov,mp3,ogg,w64,wav"
 
 
 def check_sound(path: Path) -> None:
@@ -56,9 +56,17 @@ def read_sound(path: Path, rate: int, most_seconds: float = MOST_SECONDS) -> NDA
     return np.nan_to_num(samples, copy=False, posinf=0.0, neginf=0.0)  # a WAV of floats may hold anything
 
 
-def sound_source(path: Path) -> list[str]:
-    """A sound file as an input of ffmpeg, which follows no names in it to other files."""
-    return ["-protocol_whitelist", "file", "-format_whitelist", _READ, "-i", literal(path)]
+def sound_source(path: Path, start: float = 0.0) -> list[str]:
+    """A sound file as an input of ffmpeg, from so many seconds on; no names in it to other files are followed."""
+    return [
+        *(["-ss", f"{start:.6f}"] if start else []),
+        "-protocol_whitelist",
+        "file",
+        "-format_whitelist",
+        _READ,
+        "-i",
+        literal(path),
+    ]
 
 
 def _refuse_long(path: Path, seconds: float, most_seconds: float) -> None:

@@ -78,6 +78,7 @@ def write_video(
     codec: Codec | None = None,
     loop: bool = True,
     sound: Path | None = None,
+    sound_from: float | None = None,
     recipe: Mapping[str, Any] | None = None,
     keep_partial: bool = False,
     on_recolored: Callable[[int], None] = lambda done: None,
@@ -96,6 +97,7 @@ def write_video(
             lossless (H.264 in RGB: every bit, for players that decode in software).
         loop: play over and over (GIF, WebP, APNG; the others leave that to the player).
         sound: a file whose sound goes into an .mp4, .mov or .mkv, cut to the length of the film.
+        sound_from: the sound is that of a film, from this second on: it keeps the times that it has there.
         recipe: how the film was made, as JSON takes it; `read_film_recipe` reads it back.
         keep_partial: when drawing is broken off by the user, finish the film with the frames so far. Being broken off
             once more while that is done leaves nothing.
@@ -135,8 +137,9 @@ def write_video(
                 form += container_arguments(suffix, codec)
             handed = run(path, [*source, *form, literal(film)], alike, prepare=prepare, keep_partial=keep_partial)
         if sound is not None:
-            form = [*sound_arguments(codec, handed.count / _exact(fps)), *container_arguments(suffix, codec)]
-            _add_sound(path, film, [*_tags(path, folder, text), *sound_source(sound)], form)
+            form = sound_arguments(codec, handed.count / _exact(fps), in_time=sound_from is not None)
+            source = [*_tags(path, folder, text), *sound_source(sound, sound_from or 0.0)]
+            _add_sound(path, film, source, [*form, *container_arguments(suffix, codec)])
         with naming_the_path(path):
             if text is not None and codec is None and suffix != PICTURES:
                 insert_recipe(film, suffix, text, (width, height))

@@ -120,8 +120,8 @@ def _colours(x: torch.Tensor) -> torch.Tensor:
 
 def _pooled(x: torch.Tensor, lead: int) -> torch.Tensor:
     """Halve a map (sides rounded up): the root of the mean square of 3 x 3 cells, the first of them at -lead."""
-    padded = F.pad(x.float(), (lead, 2 - lead, lead, 2 - lead), mode="replicate")
-    return (F.avg_pool2d(padded.square(), 3, 2) + 1e-6).sqrt()
+    padded = F.pad(x.float().square(), (lead, 2 - lead, lead, 2 - lead), mode="replicate")
+    return (F.avg_pool2d(padded, 3, 2) + 1e-6).sqrt()
 
 
 def load_encoder(engine: Engine) -> Encoder:

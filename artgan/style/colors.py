@@ -5,47 +5,36 @@ where lightness, chroma and hue are nearly what the eye takes them for: L from 0
 about -0.3 to 0.3. Optional weights (1, 1, H, W) >= 0 say how much a pixel counts.
 """
 
+from collections.abc import Callable, Iterator
+
 import torch
 
+from artgan.engine.oklab import from_oklab, to_linear, to_oklab
 from artgan.errors import UsageError
 
-_TO_LMS = (
-    (0.4122214708, 0.5363325363, 0.0514459929),
-    (0.2119034982, 0.6806995451, 0.1073969566),
-    (0.0883024619, 0.2817188376, 0.6299787005),
-)
-_TO_LAB = (
-    (0.2104542553, 0.7936177850, -0.0040720468),
-    (1.9779984951, -2.4285922050, 0.4505937099),
-    (0.0259040371, 0.7827717662, -0.8086757660),
-)
-# A cube root is infinitely steep at black. Below this share of white it is replaced by its chord, which keeps gradients
-# finite and the way back exact; only colours darker than the first step of 8 bits notice.
-_DARK = 1e-5
+__all__ = [
+    "FLAT",
+    "as_picture",
+    "as_rows",
+    "from_oklab",
+    "into_gamut",
+    "least_transport",
+    "lightness_matched",
+    "matched",
+    "mean_and_covariance",
+    "to_oklab",
+    "with_colors_of",
+]
+
 _ROUNDING = 1e-5  # so far outside [0, 1] in linear light, a colour is still inside: 1/15 of an 8-bit step at black
 _HALVINGS = 14
+
+_BAND = 1 << 20  # pixels worked on at a time
 
 # A direction in which the style hardly varies holds grain and JPEG noise; stretched without limit it becomes confetti.
 _GAIN = 4.0
 FLAT = 0.002
 """Standard deviation in OKLab of what rounding to 8 bits leaves."""
-
-
-def to_oklab(x: torch.Tensor) -> torch.Tensor:
-    """OKLab (N, 3, H, W) of pictures in [-1, 1]; differentiable, black included (Ottosson 2020)."""
-    v = (x + 1) / 2
-    linear = torch.where(v > 0.04045, ((v.clamp_min(0.04045) + 0.055) / 1.055) ** 2.4, v / 12.92)
-    lms = _mixed(linear, _TO_LMS)
-    size = lms.abs()
-    root = lms.sign() * size.clamp_min(_DARK) ** (1 / 3)
-    return _mixed(torch.where(size > _DARK, root, lms * _DARK ** (-2 / 3)), _TO_LAB)
-
-
-def from_oklab(lab: torch.Tensor) -> torch.Tensor:
-    """Pictures (N, 3, H, W) of OKLab colours; what a screen cannot show comes out beyond [-1, 1], see `into_gamut`."""
-    linear = _linear(lab)
-    v = torch.where(linear > 0.0031308, 1.055 * linear.clamp_min(0.0031308) ** (1 / 2.4) - 0.055, linear * 12.92)
-    return v * 2 - 1
 
 
 def into_gamut(lab: torch.Tensor) -> torch.Tensor:
@@ -78,10 +67,14 @@ def with_colors_of(painted: torch.Tensor, content: torch.Tensor, weights: torch.
         weights: how much of the content's chroma a pixel takes, (1, 1, H, W); 0 leaves the painted one, 1 and more
             takes it all.
     """
-    ours, theirs = to_oklab(painted), to_oklab(content)
-    share = 1.0 if weights is None else weights.clamp(0, 1)
-    chroma = ours[:, 1:] + (theirs[:, 1:] - ours[:, 1:]) * share
-    return as_picture(torch.cat([ours[:, :1], chroma], 1))
+
+    def change(painted: torch.Tensor, content: torch.Tensor, weights: torch.Tensor | None) -> torch.Tensor:
+        ours, theirs = to_oklab(painted), to_oklab(content)
+        share = 1.0 if weights is None else weights.clamp(0, 1)
+        chroma = ours[:, 1:] + (theirs[:, 1:] - ours[:, 1:]) * share
+        return as_picture(torch.cat([ours[:, :1], chroma], 1))
+
+    return _in_bands(change, painted, content, weights)
 
 
 def matched(
@@ -89,6 +82,7 @@ def matched(
     content: torch.Tensor,
     style_weights: torch.Tensor | None = None,
     content_weights: torch.Tensor | None = None,
+    like: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """The style in the colours of the content: least transport between Gaussians (Pitie & Kokaram 2007).
 
@@ -102,16 +96,21 @@ def matched(
         content: (1, 3, H, W) in [-1, 1].
         style_weights: how much a pixel of the style counts, (1, 1, h, w); all pixels are moved.
         content_weights: how much a pixel of the content counts, (1, 1, H, W).
+        like: a picture that stands for the style, of the size of its weights: what is moved is moved as it would be.
 
     Raises:
         UsageError: no pixel of a picture counts.
     """
-    lab = to_oklab(style)
-    colors, theirs = as_rows(lab), as_rows(to_oklab(content))
-    mean, covariance = mean_and_covariance(colors, style_weights)
-    goal, target = mean_and_covariance(theirs, content_weights)
-    moved = (colors.detach().cpu().double() - mean) @ least_transport(covariance, target) + goal
-    return as_picture(moved.to(lab).T.reshape(lab.shape))
+    mean, covariance = _mean_and_covariance_of(style if like is None else like, style_weights)
+    goal, target = _mean_and_covariance_of(content, content_weights)
+    transport = least_transport(covariance, target)
+
+    def change(style: torch.Tensor) -> torch.Tensor:
+        lab = to_oklab(style)
+        moved = (as_rows(lab).detach().cpu().double() - mean) @ transport + goal
+        return as_picture(moved.to(lab).T.reshape(lab.shape))
+
+    return _in_bands(change, style)
 
 
 def lightness_matched(style: torch.Tensor, content: torch.Tensor) -> torch.Tensor:
@@ -119,11 +118,15 @@ def lightness_matched(style: torch.Tensor, content: torch.Tensor) -> torch.Tenso
 
     The chroma stays. A nearly flat style is stretched no more than fourfold; its grain would become the picture.
     """
-    ours, theirs = to_oklab(style), to_oklab(content)[:, :1]
-    lightness = ours[:, :1]
-    gain = theirs.std(correction=0) / lightness.std(correction=0).clamp_min(FLAT)
-    moved = (lightness - lightness.mean()) * gain.clamp_max(_GAIN) + theirs.mean()
-    return as_picture(torch.cat([moved, ours[:, 1:]], 1))
+    (mean, covariance), (goal, target) = (_mean_and_covariance_of(picture, None) for picture in (style, content))
+    gain = float((target[0, 0].sqrt() / covariance[0, 0].sqrt().clamp_min(FLAT)).clamp_max(_GAIN))
+    middle, aim = float(mean[0]), float(goal[0])
+
+    def change(style: torch.Tensor) -> torch.Tensor:
+        ours = to_oklab(style)
+        return as_picture(torch.cat([(ours[:, :1] - middle) * gain + aim, ours[:, 1:]], 1))
+
+    return _in_bands(change, style)
 
 
 def as_picture(lab: torch.Tensor) -> torch.Tensor:
@@ -148,8 +151,45 @@ def mean_and_covariance(colors: torch.Tensor, weights: torch.Tensor | None) -> t
     return mean, (centred.T * share) @ centred
 
 
-def least_transport(source: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+def _bands(picture: torch.Tensor) -> Iterator[slice]:
+    height, width = picture.shape[2:]
+    rows = max(1, _BAND // width)
+    return (slice(top, top + rows) for top in range(0, height, rows))
+
+
+def _in_bands(change: Callable[..., torch.Tensor], picture: torch.Tensor, *others: torch.Tensor | None) -> torch.Tensor:
+    """What a change of single pixels makes of a picture and what lies beside it, some rows at a time.
+
+    OKLab takes a dozen copies of what is worked on.
+    """
+    changed = torch.empty_like(picture)
+    for rows in _bands(picture):
+        changed[:, :, rows] = change(
+            picture[:, :, rows], *(other if other is None else other[:, :, rows] for other in others)
+        )
+    return changed
+
+
+def _mean_and_covariance_of(picture: torch.Tensor, weights: torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor]:
+    """Mean (3,) and covariance (3, 3) of the OKLab colours of a picture (1, 3, H, W), in float64 on the CPU."""
+    mass, total, product = (torch.zeros(shape, dtype=torch.float64) for shape in ((), 3, (3, 3)))
+    for rows in _bands(picture):
+        colors = as_rows(to_oklab(picture[:, :, rows])).detach().cpu().double()
+        share = torch.ones(len(colors)) if weights is None else weights[:, :, rows].detach().cpu().flatten()
+        mass += share.sum(dtype=torch.float64)
+        weighted = colors.T * share
+        total += weighted.sum(1)
+        product += weighted @ colors
+    if not mass > 0:
+        raise UsageError("No pixel of a picture counts: all of its weights are 0.", "Leave some of it visible.")
+    mean = total / mass
+    return mean, product / mass - torch.outer(mean, mean)
+
+
+def least_transport(source: torch.Tensor, target: torch.Tensor, flat: float = FLAT) -> torch.Tensor:
     """The symmetric T with T S T = C for covariances S and C (Pitie & Kokaram 2007), its gain bounded.
+
+    A deviation below `flat` counts as that.
 
     Along each principal direction of the source its variance counts as at least a sixteenth of the target's there, so
     that no direction is stretched more than fourfold. (Cutting T's own eigenvalues instead would also cut the turn by
@@ -157,7 +197,7 @@ def least_transport(source: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     """
     values, vectors = torch.linalg.eigh(source)
     along = (vectors * (target @ vectors)).sum(0)
-    root = torch.maximum(values, along / _GAIN**2).clamp_min(FLAT**2).sqrt()
+    root = torch.maximum(values, along / _GAIN**2).clamp_min(flat**2).sqrt()
     there, back = vectors * root @ vectors.T, vectors / root @ vectors.T
     inner, turn = torch.linalg.eigh(there @ target @ there)
     transport: torch.Tensor = back @ (turn * inner.clamp_min(0).sqrt() @ turn.T) @ back
@@ -166,17 +206,5 @@ def least_transport(source: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
 
 def _shown(lab: torch.Tensor) -> torch.Tensor:
     """Which OKLab colours lie in [0, 1]^3, (N, H, W)."""
-    linear = _linear(lab)
+    linear = to_linear(lab)
     return ((linear >= -_ROUNDING) & (linear <= 1 + _ROUNDING)).all(1)
-
-
-def _linear(lab: torch.Tensor) -> torch.Tensor:
-    root = _mixed(lab, _TO_LAB, back=True)
-    lms = torch.where(root.abs() > _DARK ** (1 / 3), root**3, root * _DARK ** (2 / 3))
-    return _mixed(lms, _TO_LMS, back=True)
-
-
-def _mixed(channels: torch.Tensor, rows: tuple[tuple[float, ...], ...], back: bool = False) -> torch.Tensor:
-    matrix = torch.tensor(rows, dtype=torch.float64)
-    matrix = torch.linalg.inv(matrix) if back else matrix
-    return torch.einsum("ij,njhw->nihw", matrix.to(channels.dtype).to(channels.device), channels)

@@ -19,6 +19,7 @@ class Begun:
         total: pictures to paint, those that are done already included.
         seconds: how long each `detail` would take here, as measured just now; empty when it takes no time.
         detail: the one chosen.
+        frames: of a film; a picture has one.
     """
 
     content: Path
@@ -28,6 +29,7 @@ class Begun:
     total: int
     seconds: dict[Detail, float]
     detail: Detail
+    frames: int = 1
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,23 @@ class Painting:
 
     done: float
     left: float
+
+
+@dataclass(frozen=True)
+class Learning:
+    """How far learning a style is.
+
+    Attributes:
+        done: share of the time.
+        left: seconds.
+        style: distance of the last paintings to the style, a share of its spread.
+        content: how far their content has moved, a share of its variance.
+    """
+
+    done: float
+    left: float
+    style: float
+    content: float
 
 
 @dataclass(frozen=True)
@@ -56,3 +75,4 @@ class Painted:
 
 
 StylizeEvent = Begun | Painting | Note | Painted
+StyleTrainEvent = Learning | Note

@@ -11,12 +11,17 @@ from pathlib import Path
 
 from artgan.data.sources import scan
 from artgan.engine.artwork import SUFFIXES
+from artgan.engine.codecs import FORMATS, PICTURES
+from artgan.engine.footage import VIDEOS, is_still
 from artgan.engine.images import read_recipe
+from artgan.engine.video import read_film_recipe
 from artgan.errors import DatasetError, UsageError
 
 _LONGEST_NAME = 180  # bytes; file systems have room for 255, and "-again", "-sheet" or a temporary name come to it
-_OURS = {"stylize", "sheet", "preview"}  # they lie beside what they were made from
-_PICTURES = {".gif", ".webp", ".bmp", ".avif", ".heic", ".jp2", ".ppm", ".tga", ".psd", ".pdf", ".mp4", ".mov"}
+_OURS = {"stylize", "stylize-film", "sheet", "preview"}  # they lie beside what they were made from
+_PICTURES = {".bmp", ".avif", ".heic", ".jp2", ".ppm", ".tga", ".psd", ".pdf", ".webm", ".avi", ".m4v", ".mpg"}
+FILMS = tuple(suffix for suffix in FORMATS if suffix not in SUFFIXES)
+"""Suffixes that say that a film shall be written."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +48,11 @@ class Job:
     styles: tuple[StyleFile, ...]
     out: Path
     place: Path
+
+    @property
+    def is_film(self) -> bool:
+        """Whether frames are painted: the content is a video, or a film was asked for."""
+        return self.content.suffix.lower() in VIDEOS or self.out.suffix.lower() in FILMS
 
 
 @dataclass(frozen=True)
@@ -96,7 +106,7 @@ def plan(
     found: dict[str, tuple[Path, Path]] = {}  # each content, and where it lies below the folder it was found in
     passed_over: list[tuple[str, str]] = []
     for text in contents:
-        pictures, others = _pictures(text)
+        pictures, others = _pictures(text) if not _is_reel(text, out) else ([(Path(text), Path(Path(text).name))], [])
         for content, below in pictures:
             found.setdefault(os.path.abspath(content), (content, below))  # noqa: PTH100 - without following links
         passed_over += others
@@ -105,8 +115,9 @@ def plan(
     mixes = _mixes(styles, all_pairs)
     pairs = [(content, below, mix) for content, below in found.values() for mix in mixes]
     # One that was found in a folder today may be one of two tomorrow.
-    many = len(pairs) > 1 or any(_means_several(text) for text in (*contents, *(all_pairs * list(styles))))
-    one = _as_file(out, many)
+    several = [text for text in contents if not _is_reel(text, out)] + all_pairs * list(styles)
+    many = len(pairs) > 1 or any(map(_means_several, several))
+    one = _as_file(out, many, pairs[0][0])
     outs = [one] if one is not None else _own_names(pairs, out)
     home = _shared_folder(outs)
     jobs = [
@@ -116,6 +127,11 @@ def plan(
 
 
 _HINT = "Give a picture, a folder of pictures, or a pattern in quotes such as 'photos/*.jpg'."
+
+
+def _is_reel(text: str | Path, out: Path | None) -> bool:
+    """Whether it is a folder whose pictures are the frames of the film asked for."""
+    return out is not None and out.suffix.lower() in FILMS and not out.is_dir() and Path(text).is_dir()
 
 
 def _means_several(text: str | Path) -> bool:
@@ -153,10 +169,10 @@ def _pictures(text: str | Path) -> tuple[list[tuple[Path, Path]], list[tuple[str
 
 def kind_of(path: Path) -> str | None:
     """What `artgan` says a picture of its own is (stylize, sheet, preview, sample, ...); None for other pictures."""
-    if path.suffix.lower() not in SUFFIXES:
+    if path.suffix.lower() not in (*SUFFIXES, *FILMS):
         return None
     try:
-        return str(read_recipe(path).get("kind"))
+        return str((read_recipe if path.suffix.lower() in SUFFIXES else read_film_recipe)(path).get("kind"))
     except UsageError:
         return None
 
@@ -195,7 +211,7 @@ def _own_names(pairs: Sequence[tuple[Path, Path, tuple[StyleFile, ...]]], out: P
     levels = [0] * len(pairs)
     while True:
         targets = [
-            (content.parent if out is None else out / below.parent) / f"{_name(content, mix, level)}.png"
+            (content.parent if out is None else out / below.parent) / _name(content, mix, level)
             for (content, below, mix), level in zip(pairs, levels, strict=True)
         ]
         taken = Counter(str(target).casefold() for target in targets)
@@ -212,16 +228,17 @@ _DISTINCT = 3
 
 
 def _name(content: Path, styles: tuple[StyleFile, ...], level: int) -> str:
-    """`content-style`, as long as file systems allow, and the more exact the higher the level."""
+    """`content-style.png`, as long as file systems allow, and the more exact the higher the level; .mp4 of a film."""
     words = [content.name if level > 0 else content.stem]
     words += [style.path.name if level > 1 else style.path.stem for style in styles]
     name = "-".join(words)
     if len(os.fsencode(name)) > _LONGEST_NAME:
         name = os.fsencode(name)[:_LONGEST_NAME].decode("utf-8", "ignore")
+    suffix = ".mp4" if content.suffix.lower() in VIDEOS else ".png"
     if level < _DISTINCT:
-        return name
+        return f"{name}{suffix}"
     paths = "\0".join(os.path.abspath(path) for path in (content, *(style.path for style in styles)))  # noqa: PTH100
-    return f"{name}-{hashlib.sha256(os.fsencode(paths)).hexdigest()[:8]}"
+    return f"{name}-{hashlib.sha256(os.fsencode(paths)).hexdigest()[:8]}{suffix}"
 
 
 def _shared_folder(files: Sequence[Path]) -> str:
@@ -236,18 +253,23 @@ def _below(file: Path, folder: str) -> Path:
     return Path(os.path.relpath(file, folder)) if folder else Path(file.name)
 
 
-def _as_file(out: Path | None, many: bool) -> Path | None:
-    """`out`, if it names a file.
+def _as_file(out: Path | None, many: bool, content: Path) -> Path | None:
+    """`out`, if it names a file, or the new folder for the frames of one video.
 
     Raises:
         UsageError: it does, and there are several pictures, or it is a kind that cannot be written.
     """
-    if out is None or out.is_dir():
+    if out is None or (out.is_dir() and not (out / "00000.png").is_file()):
         return None
     suffix = out.suffix.lower()
     if suffix in _PICTURES:
-        raise UsageError(f"-o {out}: {suffix} cannot be written.", "Give .png, .tif or .jpg, or a folder.")
-    if suffix not in SUFFIXES:
+        films = f" For a film, give {', '.join(FILMS[:-1])} or {FILMS[-1]}."
+        raise UsageError(f"-o {out}: {suffix} cannot be written.", f"Give .png, .tif or .jpg, or a folder.{films}")
+    if suffix in FILMS and not many and content.is_file() and is_still(content):
+        raise UsageError(f"-o {out} is a film, and {content} one picture.", "Give a film, or -o NAME.png.")
+    if suffix not in (*SUFFIXES, *FILMS):
+        if suffix == PICTURES and not many and content.suffix.lower() in VIDEOS:
+            return out
         if out.exists():
             raise UsageError(f"-o {out} is a file that is no picture.", "Give .png, .tif or .jpg, or a folder.")
         return None

@@ -3,9 +3,10 @@
 import torch
 import torch.nn.functional as F
 
+from artgan.engine.oklab import from_oklab, to_oklab
 from artgan.engine.seeds import Streams
 from artgan.errors import UsageError
-from artgan.style.colors import FLAT, as_picture, as_rows, least_transport, mean_and_covariance, to_oklab
+from artgan.style.colors import FLAT, as_picture, as_rows, least_transport, mean_and_covariance
 
 _SAMPLE = 4096  # colours of each picture
 _ROUNDS, _STEPS, _TURNS = 3, 12, 4
@@ -26,6 +27,7 @@ def repainted_palette(
     weights: torch.Tensor | None = None,
     palette_weights: torch.Tensor | None = None,
     seed: int = 0,
+    like: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """The content's drawing in the colours of another picture, without any network.
 
@@ -44,6 +46,7 @@ def repainted_palette(
         weights: how much a pixel of the content counts, (1, 1, H, W); all pixels are repainted.
         palette_weights: how much a pixel of the palette counts, (1, 1, h, w).
         seed: decides which colours are sampled and along which lines they are sorted.
+        like: a picture of the content's size whose colours are sampled in its place: both are recoloured alike.
 
     Raises:
         UsageError: the strength is not between 0 and 1, or no pixel counts.
@@ -53,7 +56,8 @@ def repainted_palette(
     if strength == 0:
         return content
     picture, streams = content.detach().cpu().float(), Streams(seed)
-    ours = _sample(picture, weights, streams.generator("content colours"))
+    sampled = picture if like is None else like.detach().cpu().float()
+    ours = _sample(sampled, weights, streams.generator("content colours"))
     theirs = _sample(palette.detach().cpu().float(), palette_weights, streams.generator("palette colours"))
     curve = _lightness_curve(ours[:, 0], theirs[:, 0])
     table = _chroma_table(ours, theirs, curve, streams.generator("directions"))
@@ -69,7 +73,9 @@ def repainted_palette(
         local = F.grid_sample(field, places, align_corners=False, padding_mode="border")
         shift = torch.einsum("nijhw,njhw->nihw", local[:, :6].unflatten(1, (2, 3)), lab) + local[:, 6:]
         goal = torch.cat([_curved(curve, lab[:, :1]), lab[:, 1:] + shift], 1)
-        done.append(as_picture(torch.lerp(lab, goal, strength)))
+        # Only the goal is brought into the gamut: beside pure blue a colour a little darker has far less chroma, and
+        # the weakest of blends would jump if each were brought into it. Blends of two colours within hardly leave it.
+        done.append(from_oklab(torch.lerp(lab, to_oklab(as_picture(goal)), strength)).clamp(-1, 1))
     return torch.cat(done, 2).to(content)
 
 

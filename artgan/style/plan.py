@@ -4,8 +4,9 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-Detail = Literal["fast", "normal", "fine"]
+Detail = Literal["instant", "fast", "normal", "fine"]
 DETAILS: tuple[Detail, ...] = ("fast", "normal", "fine")
+"""Those that take steps; instant is one look, see `artgan.style.instant`."""
 COARSEST = 128
 """Pixels of the longest side at the first size: there the network sees a tenth of the picture at a glance."""
 

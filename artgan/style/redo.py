@@ -6,7 +6,7 @@ from typing import Any
 
 from artgan.errors import DatasetError
 from artgan.style.controls import Controls
-from artgan.style.recipe import digest
+from artgan.style.recipe import completed, digest
 
 
 def request(recipe: Mapping[str, Any], home: Path) -> dict[str, Any]:
@@ -22,7 +22,8 @@ def request(recipe: Mapping[str, Any], home: Path) -> dict[str, Any]:
         KeyError, TypeError, ValueError, AttributeError: the recipe is damaged.
     """
     masks = [str(_input(entry, home)) for entry in recipe["masks"]]
-    settings = {name: recipe["settings"][name] for name in Controls.names()}
+    told = completed(recipe["settings"])
+    settings = {name: told[name] for name in Controls.names()}
     Controls(**settings).checked()
     return {
         "content": _input(recipe["content"], home),

@@ -1,20 +1,23 @@
 """What lies on the table before a picture is painted: content, styles, regions, all in the content's own colours."""
 
+import copy
 import math
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
-from artgan.engine.artwork import SMALLEST, Artwork, open_artwork, resized
-from artgan.engine.images import open_picture
-from artgan.errors import DatasetError, UsageError
+from artgan.engine.artwork import Artwork, open_artwork, resized
+from artgan.errors import UsageError
 from artgan.style import colors
 from artgan.style.controls import Controls
 from artgan.style.jobs import Job
 from artgan.style.masks import at_scale, read_regions
 from artgan.style.palette import repainted_palette
 from artgan.style.repaint import Area, Source, scaled
+from artgan.style.taught import SUFFIX, narrow, read_taught
 
 LONGEST = 1024
 """Pixels of the longest side that a picture is brought down to, unless --size says otherwise."""
@@ -28,30 +31,46 @@ class Table:
         styles: the style pictures, in the content's profile.
         size: (width, height) that is painted.
         content: (1, 3, H, W) in [-1, 1].
+        first: the first frame of a scene, whose colours decide for all of its frames; of a picture the content itself.
     """
 
-    def __init__(self, job: Job, controls: Controls, masks: tuple[Path, Path | None] | None) -> None:
-        """Read them.
+    def __init__(
+        self,
+        job: Job,
+        controls: Controls,
+        masks: tuple[Path, Path | None] | None,
+        frame: NDArray[np.float32] | None = None,
+    ) -> None:
+        """Read them; of a film the content is its `frame` (3, H, W).
 
         Raises:
             DatasetError: a picture or mask cannot be read.
             UsageError: the masks do not suit the pictures.
         """
         self._job, self._controls = job, controls
-        self.art = _brought_to(
-            open_artwork(job.content, controls.size or LONGEST, large=controls.size is not None), controls.size
-        )
+        if frame is not None:
+            self.art = Artwork(frame, None, None, 8, 1)
+        else:
+            read = open_artwork(job.content, controls.size or LONGEST, large=controls.size is not None)
+            self.art = _brought_to(read, controls.size)
         height, width = self.art.pixels.shape[1:]
         self.size = width, height
         needed = math.ceil(max(self.size) * max(controls.brush_size, 1.0))
-        # large: a style is brought down in any case, so there is nothing to ask for.
-        self.styles = tuple(
-            open_artwork(style.path, _narrow(style.path, needed), self.art.profile, large=True) for style in job.styles
-        )
-        self.content = torch.from_numpy(self.art.pixels)[None]
+        opened = [_open_style(style.path, needed, self.art.profile) for style in job.styles]
+        self.styles = tuple(art for art, _ in opened)
+        self._reaches = [reach for _, reach in opened]
+        self.content = self.first = torch.from_numpy(self.art.pixels)[None]
         sizes = [(style.pixels.shape[2], style.pixels.shape[1]) for style in self.styles]
         self._masks = masks
         self._regions = read_regions(*masks, self.size, sizes) if masks is not None else None
+
+    def turned_to(self, frame: NDArray[np.float32], new_scene: bool = False) -> "Table":
+        """The same with another frame (3, H, W) of the film, of the same scene or as the first one of the next."""
+        table = copy.copy(self)
+        table.art = replace(self.art, pixels=frame)
+        table.content = torch.from_numpy(frame)[None]
+        table.first = table.content if new_scene else self.first
+        return table
 
     def areas(self) -> list[Area]:
         """What is painted how.
@@ -60,7 +79,7 @@ class Table:
             UsageError: a mask marks only what is transparent.
         """
         sources = [
-            Source(self._prepared(number), file.share, _alpha(self.styles[number]))
+            Source(self._prepared(number), file.share, _alpha(self.styles[number]), self._reaches[number])
             for number, file in enumerate(self._job.styles)
         ]
         own = _alpha(self.art)
@@ -87,15 +106,19 @@ class Table:
 
     def drawing(self) -> torch.Tensor:
         """What the painting starts from: the content, without colours when only lightness is painted."""
-        return _grey(self.content) if self._controls.keep_colors == "luminance" else self.content
+        return self.bare(self.content)
+
+    def bare(self, picture: torch.Tensor) -> torch.Tensor:
+        """A picture in the colours that are painted with: without any when only lightness is painted."""
+        return _grey(picture) if self._controls.keep_colors == "luminance" else picture
 
     def _prepared(self, number: int) -> torch.Tensor:
         """A style in the colours that it is painted with."""
         picture = torch.from_numpy(self.styles[number].pixels)[None]
         if self._controls.keep_colors == "luminance":
-            return _grey(colors.lightness_matched(picture, self.content))
+            return _grey(colors.lightness_matched(picture, self.first))
         if self._controls.keep_colors == "match":
-            return colors.matched(picture, self.content, _alpha(self.styles[number]), _alpha(self.art))
+            return colors.matched(picture, self.first, _alpha(self.styles[number]), _alpha(self.art))
         return picture
 
     def finish(self, painted: torch.Tensor) -> torch.Tensor:
@@ -127,20 +150,25 @@ class Table:
                 area.weights,
                 source.weights,
                 self._controls.seed,
+                self.first,
             )
             inside = torch.ones(()) if self._regions is None else self._regions.content[number]
             painted = painted + (moved - self.content) * inside
         return painted
 
 
-def _narrow(path: Path, longest: int) -> int:
-    """The longest side to read a style in: more than is needed where its shorter side would become too short."""
-    try:
-        with open_picture(path) as opened:
-            shape = max(opened.size) / max(min(opened.size), 1)
-    except DatasetError:  # said better by what reads it
-        return longest
-    return max(longest, math.ceil(SMALLEST * shape))
+def _open_style(path: Path, longest: int, profile: bytes | None) -> tuple[Artwork, float]:
+    """The picture of a style, and its reach (see `Source`): a picture, or what a .style was learnt from.
+
+    Raises:
+        DatasetError: it cannot be read.
+        CheckpointError: it is a damaged .style.
+    """
+    if path.suffix.lower() == SUFFIX:
+        taught = read_taught(path)
+        return Artwork((taught.picture.float() / 127.5 - 1).numpy(), None, None, 8, 1), taught.reach
+    # large: a style is brought down in any case, so there is nothing to ask for.
+    return open_artwork(path, narrow(path, longest), profile, large=True), 1.0
 
 
 def _brought_to(art: Artwork, size: int | None) -> Artwork:

@@ -25,17 +25,21 @@ from artgan.engine.device import Engine
 from artgan.models.encoder import load_encoder
 from artgan.style import repaint as painting
 from artgan.style.features import Features, embedded_features
+from artgan.style.goal import Goal
+from artgan.style.instant import artist_of, find_ways, paint_at_once
 from artgan.style.plan import DETAILS, Detail, Stage, stages
 from artgan.style.repaint import Area, Source
 from artgan.style.stylize import stylize
+from artgan.style.taught import shipped_stylist
 from tests.bench.graded import to_picture, to_tensor
 from tests.bench.style_measures import Look
 
-Loss = Callable[[torch.Tensor], torch.Tensor]
+Loss = Callable[[torch.Tensor], tuple[float, torch.Tensor]]
+"""Of a picture, and the gradient by it."""
 Pixels = NDArray[np.uint8]
 """A picture (H, W, 3)."""
 METHODS = (
-    *("fast", "normal", "fine", "lbfgs", "gatys-artgan:0.1", "gatys-artgan:1"),
+    *("instant", "fast", "normal", "fine", "lbfgs", "gatys-artgan:0.1", "gatys-artgan:1"),
     *("gatys-teacher:0.1", "gatys-teacher:1", "gatys-teacher-long:0.1", "gatys-teacher-long:1"),
 )
 STEPS = 300
@@ -130,11 +134,11 @@ def with_lbfgs(
     """
     adam = painting._descend
 
-    def descend(start: torch.Tensor, loss_of: Loss, course: painting._Course) -> torch.Tensor:
-        if course.stage not in plan[-2:]:
-            return adam(start, loss_of, course)
-        course.done += course.stage.steps
-        return least(loss_of, start, course.stage.steps)
+    def descend(start: torch.Tensor, goal: Goal, stage: Stage, course: painting._Course) -> torch.Tensor:
+        if stage not in plan[-2:]:
+            return adam(start, goal, stage, course)
+        course.done += stage.steps
+        return least(goal, start, stage.steps)
 
     with mock.patch.object(painting, "_descend", descend):  # all else is repaint's own
         return painting.repaint(content, areas, features, plan, **settings).picture
@@ -164,12 +168,12 @@ def least(loss_of: Loss, start: torch.Tensor, looks: int) -> torch.Tensor:
             raise _EnoughError
         with torch.no_grad():
             z.clamp_(-1 / unit, 1 / unit)
-        loss = loss_of(z * unit)
-        (gradient,) = torch.autograd.grad(loss, z)
-        z.grad = gradient.contiguous()
+        x = z.detach() * unit
+        value, gradient = loss_of(x)
+        z.grad = gradient.mul(unit).contiguous()
         done += 1
-        if (value := float(loss.detach())) < lowest:
-            best, lowest = (z.detach() * unit).clamp(-1, 1), value
+        if value < lowest:
+            best, lowest = x.clamp(-1, 1), value
         return value
 
     before = -1
@@ -199,7 +203,7 @@ class Method:
 
 def method_of(name: str) -> Method:
     """What a word of --methods means."""
-    if name in DETAILS:
+    if name in ("instant", *DETAILS):
         return Method(name, name)
     if name == "lbfgs":
         return Method(name, "normal", lbfgs=True)
@@ -239,6 +243,8 @@ def paint(method: Method, content: Pixels, style: Pixels, shared: Path, seconds:
 
 
 def _ours(detail: Detail, lbfgs: bool, content: torch.Tensor, style: torch.Tensor) -> tuple[torch.Tensor, int]:
+    if detail == "instant":
+        return _instant(content, style), 1
     defaults = inspect.signature(stylize).parameters
     settings: dict[str, Any] = {name: defaults[name].default for name in _SETTINGS}
     settings |= {"on_step": lambda step: None, "should_stop": lambda: False}
@@ -248,6 +254,12 @@ def _ours(detail: Detail, lbfgs: bool, content: torch.Tensor, style: torch.Tenso
     if lbfgs:
         return with_lbfgs(content, areas, features, plan, **settings), steps
     return painting.repaint(content, areas, features, plan, **settings).picture, steps
+
+
+def _instant(content: torch.Tensor, style: torch.Tensor) -> torch.Tensor:
+    artist = artist_of(shipped_stylist(), embedded_features(Engine.detect("cpu", "float32")))
+    areas = [Area(None, (Source(style, 1.0),))]
+    return paint_at_once(content, areas, find_ways(content, areas, artist, 1.0), artist, strength=1.0)
 
 
 def peak_mib() -> float:

@@ -5,7 +5,7 @@
 SHARED holds `data/paintings` and `data/squeezenet` with its reader, `tools/squeezenet.py`. Every content is painted in
 every style by every method, each painting in a process of its own; what it comes to is printed at once. The methods:
 
-- fast, normal, fine: `artgan stylize --detail`, all else as it is by default;
+- instant, fast, normal, fine: `artgan stylize --detail`, all else as it is by default;
 - lbfgs: normal, with L-BFGS in place of Adam at the last two sizes, which may look at as many pictures as Adam;
 - gatys-artgan:W, gatys-teacher:W: plain Gatys (Gram matrices, Adam, one scale, 300 steps from the content on) with W as
   the content's weight, through the embedded encoder and through its teacher; without :W it is 1;

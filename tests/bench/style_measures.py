@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 
-from artgan.style.colors import to_oklab
+from artgan.engine.oklab import to_oklab
 
 Look = Callable[[torch.Tensor], Sequence[torch.Tensor]]
 """A network that is only looked through: a picture to its feature maps, (1, C, h, w) each."""

@@ -4,19 +4,18 @@ import json
 import os
 import signal
 import subprocess
-import sys
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
-from typer.testing import CliRunner
 
-from artgan.cli.main import app
 from artgan.engine.images import read_recipe
 from tests.cli.test_program import wait_for
 from tests.painting import picture, pixels, quicken
+from tests.running import artgan, begin_program, told_without_torch
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -28,7 +27,7 @@ from artgan.style import studio
 from artgan.style.pace import Pace
 from artgan.style.plan import Stage
 studio.stages = lambda size, detail: (Stage(max(size), int(os.environ["STEPS"])),)
-studio.measure_pace = lambda features, manners: Pace(0.001, 0.0, 0.0)
+studio.measure_pace = lambda *settings: Pace(0.001, 0.0, 0.0)
 studio._PREVIEW_SECONDS = -1.0
 exec(os.environ.get("LAST", ""))
 from artgan.cli.main import main
@@ -46,16 +45,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def artgan(*words: object) -> Any:
-    """Run a command in this process."""
-    return CliRunner().invoke(app, [str(word) for word in words])
-
-
 def begin(*words: str, steps: int = 2, last: str = "") -> subprocess.Popen[str]:
     """Start a command in a process of its own."""
-    environment = {**os.environ, "STEPS": str(steps), "LAST": last, "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-c", PROGRAM, *words]
-    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return begin_program(PROGRAM, *words, STEPS=str(steps), LAST=last)
 
 
 def names() -> list[str]:
@@ -103,6 +95,8 @@ def test_every_control_reaches_the_painting() -> None:
         "smooth": 3.0,
         "seed": 9,
         "encoder": "artgan",
+        "dpi": None,
+        "bits": None,
     }
     assert [mask["file"] for mask in recipe["masks"]] == ["mask.png"]
 
@@ -113,6 +107,33 @@ def test_the_defaults_of_the_command_are_those_of_the_function() -> None:
 
     stylize("photo.png", "style.jpg", out="library.png")
     assert Path("library.png").read_bytes() == Path("photo-style.png").read_bytes()
+
+
+def test_a_print_has_its_dpi_and_its_bits() -> None:
+    result = artgan("stylize", "photo.png", "style.jpg", "--dpi", "300", "--bits", "16", "-o", "print.tif")
+    assert result.exit_code == 0, result.stderr
+    with Image.open("print.tif") as opened:
+        assert opened.info["dpi"] == (300, 300)
+    assert tifffile.imread("print.tif").dtype == np.uint16
+    assert artgan("again", "print.tif").exit_code == 0
+    assert Path("print-again.tif").read_bytes() == Path("print.tif").read_bytes()
+    for words, sentence in (
+        (("--bits", "16", "-o", "x.jpg"), "--bits 16 has no room in x.jpg"),
+        (("--bits", "12"), "--bits 12 is unknown"),
+        (("--dpi", "5000"), "--dpi 5000 is not between 1 and 4800"),
+    ):
+        refused = artgan("stylize", "photo.png", "style.jpg", *words)
+        assert refused.exit_code == 2
+        assert sentence in refused.stderr
+
+
+def test_a_size_that_no_memory_holds_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(available=2 * 10**9))
+    result = artgan("stylize", "photo.png", "style.jpg", "--size", "20000")
+    assert result.exit_code == 6
+    assert "--size 20000 of photo.png needs" in result.stderr
+    assert "Use --size " in result.stderr
+    assert names() == ["photo.png", "style.jpg"]
 
 
 def test_the_result_as_json_is_alone_on_stdout() -> None:
@@ -188,7 +209,7 @@ ERRORS: list[tuple[list[str], int, str]] = [
     (["photo.png", "."], 2, "--all-pairs"),
     (["text.png", "style.jpg"], 3, "text.png: not a picture"),
     (["photo.png", "style.jpg", "--strength", "2"], 2, "--strength 2.0 is not between 0 and 1"),
-    (["photo.png", "style.jpg", "--size", "8"], 2, "--size 8 is not between 32 and 16384"),
+    (["photo.png", "style.jpg", "--size", "8"], 2, "--size 8 is not between 32 and 32768"),
     (["photo.png", "style.jpg", "--brush-size", "nan"], 2, "--brush-size nan"),
     (["photo.png", "style.jpg", "-o", "x.webp"], 2, "-o x.webp"),
     (["photo.png", "style.jpg", "-o", "photo.png", "--overwrite"], 2, "photo.png is one of the pictures to read"),
@@ -246,16 +267,8 @@ def test_again_says_what_is_wrong() -> None:
 
 
 def test_help_does_not_touch_torch() -> None:
-    check = (
-        "import sys; from artgan.cli.main import app; from typer.testing import CliRunner;"
-        "results = [CliRunner().invoke(app, [each, '--help']) for each in ('stylize', 'again')];"
-        "assert all(r.exit_code == 0 for r in results), results;"
-        "assert '--brush-size' in results[0].stdout;"
-        "heavy = {'torch', 'torchvision', 'numpy', 'PIL'} & set(sys.modules);"
-        "assert not heavy, heavy"
-    )
-    done = subprocess.run([sys.executable, "-c", check], check=False, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    stylizing, _ = told_without_torch(["stylize", "--help"], ["again", "--help"])
+    assert "--brush-size" in stylizing
 
 
 @posix

@@ -4,7 +4,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from artgan.style.colors import from_oklab, into_gamut, matched, to_oklab, with_colors_of
+from artgan.engine.oklab import from_oklab, to_oklab
+from artgan.style.colors import into_gamut, matched, with_colors_of
 from artgan.style.palette import repainted_palette
 
 seeds = st.integers(0, 2**32)

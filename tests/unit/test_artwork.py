@@ -5,6 +5,7 @@ import struct
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,7 +14,7 @@ import numpy as np
 import pytest
 import tifffile
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, ImageCms
+from PIL import ExifTags, Image, ImageCms, TiffImagePlugin
 
 from artgan.engine import artwork as room
 from artgan.engine import images, sixteen
@@ -673,6 +674,28 @@ def test_values_are_clipped_and_rounded_to_nearest(tmp_path: Path) -> None:
         for suffix in (".png", ".tif"):
             again = open_artwork(written(tmp_path, made, suffix))
             assert np.abs(whole(again.pixels, top) - expected).max() <= 0.51
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("bits", [8, 16])
+def test_dpi_are_written_and_read_again(tmp_path: Path, suffix: str, bits: Literal[8, 16]) -> None:
+    made = Artwork(np.zeros((3, 36, 40), np.float32), None, None, bits, 1, 300)
+    path = written(tmp_path, made, suffix)
+    with Image.open(path) as picture:
+        assert picture.info["dpi"] == pytest.approx((300, 300), abs=0.01)
+    assert open_artwork(path).dpi == pytest.approx(300, abs=0.01)
+    again = replace(open_artwork(path), bits=bits)
+    assert encode_artwork(again, suffix, RECIPE) == path.read_bytes(), "what was rounded once stays"
+    assert open_artwork(written(tmp_path, replace(made, dpi=None), suffix)).dpi is None
+
+
+def test_dpi_that_make_no_sense_are_not_kept(tmp_path: Path) -> None:
+    for dpi in (0.2, 100_000):
+        assert open_artwork(save(tmp_path / "in.png", noise(), dpi=(dpi, dpi))).dpi is None
+    tags = {282: TiffImagePlugin.IFDRational(0, 0), 283: TiffImagePlugin.IFDRational(0, 0), 296: 2}
+    assert open_artwork(save(tmp_path / "in.tif", noise(), tiffinfo=tags)).dpi is None
+    centimetres = {282: 118.11, 283: 118.11, 296: 3}
+    assert open_artwork(save(tmp_path / "in.tif", noise(), tiffinfo=centimetres)).dpi == pytest.approx(300, abs=0.01)
 
 
 def test_a_jpeg_lies_over_white_in_full_colour(tmp_path: Path) -> None:

@@ -223,7 +223,7 @@ def test_one_picture_may_be_given_any_name(name: str) -> None:
 
 def test_outputs_that_suit_nothing_are_refused() -> None:
     picture("photos/a.jpg")
-    with pytest.raises(UsageError, match=r"-o out\.webp: \.webp cannot be written"):
+    with pytest.raises(UsageError, match=r"-o out\.webp is a film, and photo\.jpg one picture"):
         plan(["photo.jpg"], ["style.jpg"], Path("out.webp"), False)
     with pytest.raises(UsageError, match=r"-o out\.png is one file, and there are several"):
         plan(["photo.jpg", "photos"], ["style.jpg"], Path("out.png"), False)

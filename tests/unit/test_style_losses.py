@@ -1,14 +1,27 @@
 """Losses of painting: distances between Gaussians that are known on paper, gradients, and sums that add up."""
 
 import math
-from dataclasses import fields
 
 import pytest
 import torch
+import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from artgan.style.losses import Moments, distance, kept, manner, moments, total_variation, trace_of_root
+from artgan.style.losses import (
+    Likeness,
+    Moments,
+    distance,
+    kept,
+    likeness,
+    likeness_pull,
+    manner,
+    moments,
+    moments_pull,
+    steps_between,
+    total_variation,
+    trace_of_root,
+)
 
 Matrix = list[list[float]]
 
@@ -91,9 +104,9 @@ def test_moments_of_parts_add_up_to_those_of_the_whole() -> None:
     weights = torch.rand(1, 1, 9, 14, generator=torch.Generator().manual_seed(5))
     whole = moments(values, aim, weights)
     parts = [moments(values[..., part], aim, weights[..., part]) for part in (slice(0, 6), slice(6, 7), slice(7, 14))]
-    summed = parts[0] + parts[1] + parts[2]
-    for field in fields(Moments):
-        torch.testing.assert_close(getattr(summed, field.name), getattr(whole, field.name), atol=1e-4, rtol=1e-5)
+    summed = Moments(*(sum(each[1:], each[0]) for each in zip(*parts, strict=True)))
+    for found, expected in zip(summed, whole, strict=True):
+        torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-5)
     torch.testing.assert_close(distance(summed, aim), distance(whole, aim))
 
 
@@ -173,19 +186,58 @@ def test_no_distance_is_below_zero_and_means_alone_are_their_square(
     )
 
 
-def test_the_content_is_kept_wholly_or_by_shares_of_its_own_variance() -> None:
+def apart(values: list[torch.Tensor], before: list[torch.Tensor]) -> float:
+    """How far maps have moved."""
+    seen = [likeness(now, then) for now, then in zip(values, before, strict=True)]
+    return float(kept(seen, [likeness(then, then) for then in before]))
+
+
+def test_the_content_is_kept_but_for_each_channels_mean_and_spread() -> None:
     before = [noise(11, 1, 3, 8, 8), noise(12, 1, 5, 4, 4) * 100]
-    assert float(kept(before, before)) == 0
-    moved = [before[0], before[1] + 100]
-    expected = 100**2 / float(before[1].var(correction=0)) / 2
-    assert float(kept(moved, before)) == pytest.approx(expected, rel=1e-5)
-    assert float(kept([values.mean() + 0 * values for values in before], before)) == pytest.approx(1, rel=1e-4)
-    assert kept([torch.ones(1, 1, 4, 4)], [torch.zeros(1, 1, 4, 4)]).isfinite()
+    assert apart(before, before) == pytest.approx(0, abs=1e-9)
+    assert apart([values * 3 - 7 for values in before], before) == pytest.approx(0, abs=1e-3)
+    assert apart([-values for values in before], before) == pytest.approx(4, rel=1e-3)
+    moved = [before[0] + noise(13, 1, 3, 8, 8), before[1]]
+    plain = [F.instance_norm(values, eps=1e-4) for values in (moved[0], before[0])]
+    expected = (plain[0] - plain[1]).square().mean() / plain[1].var(correction=0) / 2
+    assert apart(moved, before) == pytest.approx(float(expected), rel=1e-4)
+    assert math.isfinite(apart([torch.ones(1, 1, 4, 4)], [torch.zeros(1, 1, 4, 4)]))
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_what_is_sent_back_to_a_map_is_the_gradient_by_its_sums(weighted: bool) -> None:
+    values, content, aim = noise(14, 1, 6, 5, 7), noise(15, 1, 6, 5, 7), manner(noise(16, 1, 6, 8, 8) + 1)
+    weights = torch.rand(1, 1, 5, 7, generator=torch.Generator().manual_seed(17)) if weighted else None
+    x = values.clone().requires_grad_()
+    seen, alike = moments(x, aim, weights), likeness(x, content)
+    pulls = [[noise(18 + number, *each.shape) for number, each in enumerate(sums)] for sums in (seen, alike)]
+    found = (
+        moments_pull(values, aim, weights, Moments(*pulls[0])),
+        likeness_pull(values, content, Likeness(*pulls[1])),
+    )
+    for sums, pull, sent_back in zip((seen, alike), pulls, found, strict=True):
+        outs = [(each, p.to(each)) for each, p in zip(sums, pull, strict=True) if each.requires_grad]
+        (expected,) = torch.autograd.grad([each for each, _ in outs], x, [p for _, p in outs])
+        torch.testing.assert_close(sent_back, expected, atol=1e-4, rtol=1e-4)
+
+
+def variation(x: torch.Tensor) -> float:
+    """Of a whole picture."""
+    height, width = x.shape[2:]
+    return float(total_variation(steps_between(x.expand(1, 3, -1, -1), width, height), height, width))
 
 
 def test_total_variation_counts_steps_between_neighbours() -> None:
-    assert float(total_variation(torch.full((1, 3, 6, 6), 0.4))) == 0
+    assert variation(torch.full((1, 3, 6, 6), 0.4)) == 0
     ramp = torch.arange(6.0).expand(1, 1, 5, 6) * 0.5
-    assert float(total_variation(ramp)) == pytest.approx(0.25)
+    assert variation(ramp) == pytest.approx(0.25)
     checks = (torch.arange(6)[:, None] + torch.arange(6)) % 2 * 2.0 - 1
-    assert float(total_variation(checks[None, None])) == pytest.approx(8)
+    assert variation(checks[None, None]) == pytest.approx(8)
+
+
+def test_steps_of_parts_add_up() -> None:
+    x = noise(20, 1, 3, 7, 9)
+    parts = [
+        steps_between(x[..., top:, left:], min(4, 9 - left), min(3, 7 - top)) for top in (0, 3, 6) for left in (0, 4, 8)
+    ]
+    torch.testing.assert_close(torch.stack(parts).sum(0), steps_between(x, 9, 7))

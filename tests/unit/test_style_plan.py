@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from artgan.style.plan import COARSEST, DETAILS, SHORTEST, Detail, stages
 
-sides = st.integers(32, 16384)
+sides = st.integers(32, 32768)
 
 
 @given(width=sides, height=sides, detail=st.sampled_from(DETAILS))
