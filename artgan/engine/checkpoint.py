@@ -11,22 +11,20 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 
 from artgan.engine.storage import Run, atomic_folder, atomic_write, naming_the_path, parse_json, read_json, spelt
+from artgan.engine.tensors import Tensors, in_order, named_rows, parse_tensors, plain, read_tensors, tensor_bytes
 from artgan.errors import CheckpointError, StorageError
 
 FORMAT = 1
 GENERATOR, STATE, MANIFEST = "generator.safetensors", "state.safetensors", "manifest.json"
-MAX_HEADER_BYTES = 1 << 24
-"""Ours take some KiB. The library allows 100 MB, which takes it half a minute and 3 GB of memory to understand."""
-Tensors = Mapping[str, torch.Tensor]
 T = TypeVar("T")
 
 
@@ -34,7 +32,8 @@ T = TypeVar("T")
 class GeneratorFile:
     """What `generator.safetensors` holds: tensors by name, settings as nested values, class names, nimg, run name.
 
-    Of a model that draws from texts also some that it has learnt, the commonest first.
+    Of a model that draws from texts also some that it has learnt, the commonest first. A file that was made to be
+    shared may hold the named directions of its model, too.
     """
 
     tensors: dict[str, torch.Tensor]
@@ -43,6 +42,7 @@ class GeneratorFile:
     nimg: int
     run: str
     texts: tuple[str, ...] = ()
+    directions: Tensors = field(default_factory=dict)
 
 
 def save_checkpoint(run: Run, generator: GeneratorFile, state: Tensors, best: bool = False) -> Path:
@@ -58,18 +58,10 @@ def save_checkpoint(run: Run, generator: GeneratorFile, state: Tensors, best: bo
         older = _numbers(run)
     number = 1 + max(older.values(), default=0)
     with atomic_folder(folder) as temporary:
-        header = {
-            "format": f"artgan-generator/{FORMAT}",
-            "settings": json.dumps(generator.settings),
-            "classes": json.dumps(generator.classes),
-            "nimg": str(generator.nimg),
-            "run": generator.run,
-            **({"texts": json.dumps(generator.texts)} if generator.texts else {}),
-        }
         try:
-            save_file(_plain(generator.tensors), temporary / GENERATOR, header)
+            save_file(plain(generator.tensors), temporary / GENERATOR, _header_of(generator))
             _sort_header(temporary / GENERATOR)
-            save_file(_plain(state), temporary / STATE, {"format": f"artgan-state/{FORMAT}"})
+            save_file(plain(state), temporary / STATE, {"format": f"artgan-state/{FORMAT}"})
         except SafetensorError as error:  # what a full disk is called there, instead of OSError
             raise StorageError(f"{folder} cannot be written: {error}.", "Free some disk space.") from error
         files = {name: _describe(temporary / name) for name in (GENERATOR, STATE)}
@@ -103,20 +95,33 @@ def best_checkpoint(run: Run) -> Path | None:
     return None
 
 
-def _plain(tensors: Tensors) -> dict[str, torch.Tensor]:
-    return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+def _header_of(generator: GeneratorFile) -> dict[str, str]:
+    return {
+        "format": f"artgan-generator/{FORMAT}",
+        "settings": json.dumps(generator.settings),
+        "classes": json.dumps(generator.classes),
+        "nimg": str(generator.nimg),
+        "run": generator.run,
+        **({"texts": json.dumps(generator.texts)} if generator.texts else {}),
+    }
 
 
 def _sort_header(path: Path) -> None:
     """Put the header's own entries in order: safetensors shuffles them, and the same run shall be the same bytes."""
     with path.open("r+b") as file:
         length = int.from_bytes(file.read(8), "little")
-        header = json.loads(file.read(length))
-        header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
-        text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode().ljust(length)
-        assert len(text) == length
+        text = in_order(file.read(length))
         file.seek(8)
         file.write(text)
+
+
+def generator_bytes(generator: GeneratorFile) -> bytes:
+    """The `generator.safetensors` of a generator, which `parse_generator` reads back."""
+    tensors, header = dict(generator.tensors), _header_of(generator)
+    if generator.directions:
+        tensors["directions"] = torch.stack([*generator.directions.values()])
+        header["directions"] = json.dumps([*generator.directions])
+    return tensor_bytes(tensors, header)
 
 
 def copied(tensors: Tensors) -> dict[str, torch.Tensor]:
@@ -227,7 +232,7 @@ def load_state(folder: Path) -> dict[str, torch.Tensor]:
         CheckpointError: it is damaged.
     """
     verify(folder)
-    return _read(folder / STATE)[0]
+    return read_tensors(folder / STATE)[0]
 
 
 def load_generator(path: Path) -> GeneratorFile:
@@ -239,10 +244,25 @@ def load_generator(path: Path) -> GeneratorFile:
     path = path / GENERATOR if path.is_dir() else path
     if (path.parent / MANIFEST).is_file():  # a file that was shared comes without
         verify(path.parent, [path.name])
-    tensors, header = _read(path)
+    return _generator(*read_tensors(path), path)
+
+
+def parse_generator(raw: bytes, name: Path) -> GeneratorFile:
+    """The generator in the bytes of a `generator.safetensors`, which errors call `name`.
+
+    Raises:
+        CheckpointError: it is damaged or not an artgan generator.
+    """
+    return _generator(*parse_tensors(raw, name), name)
+
+
+def _generator(tensors: dict[str, torch.Tensor], header: Mapping[str, str], path: Path) -> GeneratorFile:
     hint = "Use the generator.safetensors of a checkpoint."
     if header.get("format") != f"artgan-generator/{FORMAT}":
         raise CheckpointError(f"{path} is not a generator of this artgan.", hint)
+    directions: dict[str, torch.Tensor] = {}
+    if "directions" in header:
+        directions = named_rows(tensors.pop("directions", None), header["directions"], path)
     try:
         settings, classes = parse_json(header["settings"]), parse_json(header["classes"])
         nimg, run, texts = header["nimg"], header["run"], parse_json(header.get("texts", "[]"))
@@ -258,25 +278,8 @@ def load_generator(path: Path) -> GeneratorFile:
             raise ValueError("its run is not a name")
     except (KeyError, ValueError) as error:
         raise CheckpointError(f"The header of {path} is damaged: {error}.", hint) from error
-    return GeneratorFile(tensors, settings, tuple(map(spelt, classes)), int(nimg), run, tuple(map(spelt, texts)))
-
-
-def _read(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
-    """The tensors, mapped and not yet read, and the header of a safetensors file."""
-    hint = "Use another checkpoint of the run."
-    if not path.is_file():
-        raise CheckpointError(f"{path} is not there.", hint)
-    try:
-        with path.open("rb") as raw:
-            if int.from_bytes(raw.read(8), "little") > MAX_HEADER_BYTES:
-                raise CheckpointError(f"{path} is not a checkpoint of artgan: its header is too large.", hint)
-            # Linux allows names that are no UTF-8; the library does not, but takes the open file itself.
-            name = str(path) if spelt(str(path)) == str(path) else f"/proc/self/fd/{raw.fileno()}"
-            with safe_open(name, framework="pt") as file:
-                return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
-    except (OSError, SafetensorError, RuntimeError) as error:  # RuntimeError: too large to be mapped
-        reason = " ".join(str(error).split())[:200]
-        raise CheckpointError(f"{path} cannot be read: {reason}.", hint) from error
+    names, known = tuple(map(spelt, classes)), tuple(map(spelt, texts))
+    return GeneratorFile(tensors, settings, names, int(nimg), run, known, directions)
 
 
 def misfit(found: Tensors, wanted: Tensors) -> str:

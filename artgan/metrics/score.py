@@ -8,7 +8,7 @@ from typing import Literal
 from artgan.data.cache import DataEvent
 from artgan.engine.device import Engine, explaining_memory
 from artgan.engine.storage import Run, find_run, refuse_existing
-from artgan.errors import DatasetError, UsageError
+from artgan.errors import UsageError
 from artgan.metrics.features import ScoreProgress, Seen, View, look, view_of
 from artgan.metrics.figures import (
     FEW,
@@ -33,6 +33,8 @@ from artgan.metrics.sets import (
     find_checkpoints,
     folder_set,
     is_pictures,
+    newest_of,
+    refuse_missing,
     sample_set,
     training_set,
 )
@@ -210,13 +212,12 @@ def _samples(
         if every:
             raise UsageError("--every goes with a run.", "Name one: artgan score RUN --every.")
         return None, [], folder_set(path)
-    _refuse_missing(path)
+    if path is not None:
+        refuse_missing(path)
     run, files = find_checkpoints(spec, runs_dir)
     if every:
         return run, [load(file, device=device) for file in files], None
-    # A bare run means its newest checkpoint that is whole, as everywhere else.
-    newest = run.folder if run is not None and len(files) != 1 else files[-1]
-    return run, [load(newest, device=device)], None
+    return run, [load(newest_of(run, files), device=device)], None
 
 
 def _real(
@@ -235,15 +236,8 @@ def _real(
         return path
     if is_pictures(path):
         return folder_set(path)
-    _refuse_missing(path)
+    refuse_missing(path)
     return training_set(find_run(spec, runs_dir), on_event, should_stop)
-
-
-def _refuse_missing(path: Path | None) -> None:
-    """Say that a path leads nowhere, before it is taken for the name of a run."""
-    if path is None or "@" in path.name or path.exists() or (len(path.parts) < 2 and path.suffix.lower() != ".zip"):
-        return
-    raise DatasetError(f"{path} does not exist.", "Check the path; `artgan runs` lists runs.")
 
 
 def _balance(real: _Side, classes: tuple[str, ...]) -> list[float] | None:

@@ -17,6 +17,7 @@ from artgan.engine.images import decode, to_mode, to_uint8
 from artgan.engine.seeds import Streams, latents
 from artgan.engine.storage import Run, find_run
 from artgan.errors import CheckpointError, DatasetError
+from artgan.models.packed import SUFFIX
 from artgan.models.render import render
 from artgan.models.trained import LoadedGenerator
 from artgan.presets import read_preset as read_config
@@ -97,6 +98,18 @@ def training_set(run: Run, on_event: Callable[[DataEvent], None], should_stop: C
     Raises:
         DatasetError: they are gone; the hint says how to name others.
     """
+    pictures, notes = training_pictures(run, on_event, should_stop)
+    return pictures_set(pictures, f"the training pictures of {run.name}", notes)
+
+
+def training_pictures(
+    run: Run, on_event: Callable[[DataEvent], None], should_stop: Callable[[], bool]
+) -> tuple[Pictures, tuple[str, ...]]:
+    """The pictures that a run was trained on, decoded, and what the user should know of them.
+
+    Raises:
+        DatasetError: they are gone.
+    """
     info = run.read_info()
     settings: DataSettings = validated(read_config(run.config).values, where=str(run.config)).data
     path = Path(info["data"]["path"])
@@ -105,7 +118,7 @@ def training_set(run: Run, on_event: Callable[[DataEvent], None], should_stop: C
     pictures = load_pictures(path, settings, 0, on_event, should_stop)
     changed = pictures.fingerprint != info["data"]["fingerprint"]
     note = f"The pictures in {path} have changed since {run.name} was trained on them."
-    return pictures_set(pictures, f"the training pictures of {run.name}", (note,) if changed else ())
+    return pictures, (note,) if changed else ()
 
 
 def pictures_set(pictures: Pictures, name: str, notes: tuple[str, ...] = ()) -> PictureSet:
@@ -194,7 +207,7 @@ def is_pictures(path: Path) -> bool:
     """Whether a path is a folder or file of pictures, and no run, checkpoint or generator."""
     if path.is_dir():
         return not (path / "run.json").is_file() and not (path / GENERATOR).is_file()
-    return path.is_file() and path.suffix != ".safetensors"
+    return path.is_file() and path.suffix not in (".safetensors", SUFFIX)
 
 
 def find_checkpoints(spec: str | Path | None, runs_dir: Path) -> tuple[Run | None, list[Path]]:
@@ -208,7 +221,7 @@ def find_checkpoints(spec: str | Path | None, runs_dir: Path) -> tuple[Run | Non
     name, position = spec, None
     if spec is not None:
         path = Path(spec)
-        if path.suffix == ".safetensors":
+        if path.suffix in (".safetensors", SUFFIX):
             return None, [path]
         if (path / GENERATOR).is_file():
             return None, [path / GENERATOR]
@@ -226,3 +239,19 @@ def find_checkpoints(spec: str | Path | None, runs_dir: Path) -> tuple[Run | Non
             raise CheckpointError(f"{run.name} has no checkpoint {position[:40]!r}.", f"There are: {kept}.")
         there = chosen
     return run, [folder / GENERATOR for folder in there]
+
+
+def newest_of(run: Run | None, files: list[Path]) -> Path:
+    """What `find_checkpoints` found, to load: a bare run means its newest checkpoint that is whole, as everywhere."""
+    return run.folder if run is not None and len(files) != 1 else files[-1]
+
+
+def refuse_missing(path: Path) -> None:
+    """Say that a path leads nowhere, before it is taken for the name of a run.
+
+    Raises:
+        DatasetError: it does not exist, and is no name of a run.
+    """
+    if "@" in path.name or path.exists() or (len(path.parts) < 2 and path.suffix.lower() != ".zip"):
+        return
+    raise DatasetError(f"{path} does not exist.", "Check the path; `artgan runs` lists runs.")

@@ -1,7 +1,7 @@
 """Trained generators, read from runs, checkpoints or shared files."""
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,12 +12,14 @@ from torch.overrides import TorchFunctionMode
 
 from artgan.config import Settings, validated
 from artgan.engine.captions import BUCKETS, encode_captions
-from artgan.engine.checkpoint import GENERATOR, GeneratorFile, load_generator, misfit, read_newest
+from artgan.engine.checkpoint import GENERATOR, GeneratorFile, misfit, read_newest
 from artgan.engine.device import Engine, explaining_memory
 from artgan.engine.images import MODES
 from artgan.engine.storage import Run, find_run
 from artgan.errors import CheckpointError, SettingError, UsageError
 from artgan.models import build_generator
+from artgan.models.directions import read_directions
+from artgan.models.packed import SUFFIX, read_model
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,7 @@ class LoadedGenerator:
         engine: where it computes; float32, so that a seed is the same picture on as many machines as can be.
         passed_over: newer checkpoints of the run that could not be used, each with its reason.
         texts: of a model that draws from texts, a few that it has learnt, the commonest first.
+        packed: named directions that its own file holds; None when they are to be looked for in `home`.
     """
 
     network: nn.Module
@@ -45,6 +48,24 @@ class LoadedGenerator:
     engine: Engine
     passed_over: tuple[str, ...] = ()
     texts: tuple[str, ...] = ()
+    packed: Mapping[str, torch.Tensor] | None = None
+
+    @property
+    def directions(self) -> Mapping[str, torch.Tensor]:
+        """Named directions of its latent space, each (z_dim,), read when they are asked for.
+
+        Raises:
+            CheckpointError: the file that holds them is damaged, or they are of another model.
+        """
+        found = read_directions(self.home) if self.packed is None else self.packed
+        z_dim = self.settings.model.z_dim
+        for name, row in found.items():
+            if len(row) != z_dim:
+                raise CheckpointError(
+                    f"The direction {name!r} in {self.home} has {len(row)} numbers; {self.run} takes {z_dim}.",
+                    "It belongs to another model: remove that file.",
+                )
+        return found
 
     @property
     def takes_text(self) -> bool:
@@ -105,7 +126,8 @@ def load(run: str | Path | None = None, *, runs_dir: str | Path = "runs", device
     """Load the averaged generator of a run's newest whole checkpoint, of a checkpoint folder, or of a file.
 
     Args:
-        run: number, name or folder of a run, a checkpoint folder, or a file; None is the latest run.
+        run: number, name or folder of a run, a checkpoint folder, a generator.safetensors, or a model.artgan; None is
+            the latest run.
         runs_dir: the folder that holds the runs.
         device: auto, cpu, cuda, cuda:N or mps.
 
@@ -123,7 +145,7 @@ def load(run: str | Path | None = None, *, runs_dir: str | Path = "runs", device
 
 
 def _load(path: Path, device: str) -> LoadedGenerator:
-    file = load_generator(path)
+    file = read_model(path)
     settings, shape = read_header(file, path)
     c_dim = BUCKETS if settings.data.captions else len(file.classes)
     with torch.device("meta"), Undrawn():
@@ -137,7 +159,9 @@ def _load(path: Path, device: str) -> LoadedGenerator:
     engine = Engine.detect(device, "float32")
     home = path.parents[2] if len(path.parents) > 2 and path.parents[1].name == "checkpoints" else path.parent
     network = engine.place(network).eval()
-    return LoadedGenerator(network, settings, file.classes, file.nimg, file.run, home, engine, texts=file.texts)
+    packed = file.directions if file.directions or path.suffix == SUFFIX else None
+    model = LoadedGenerator(network, settings, file.classes, file.nimg, file.run, home, engine)
+    return replace(model, texts=file.texts, packed=packed)
 
 
 class Undrawn(TorchFunctionMode):
@@ -165,15 +189,15 @@ def locate(run: str | Path | None, runs_dir: Path) -> Path | Run:
     """
     if run is not None:
         path = Path(run)
-        if path.suffix == ".safetensors":
+        if path.suffix in (".safetensors", SUFFIX):
             return path
         with contextlib.suppress(OSError):  # a name that is too long for a path is the name of no run either
             if (path / GENERATOR).is_file():
                 return path / GENERATOR
             if path.is_file():
                 raise CheckpointError(
-                    f"{path} is not a .safetensors file; artgan opens no other, as some of them can run code.",
-                    "Use the generator.safetensors of a checkpoint.",
+                    f"{path} is not a .safetensors file or {SUFFIX} pack; artgan opens no other, as some can run code.",
+                    "Use the generator.safetensors of a checkpoint, or what `artgan pack` wrote.",
                 )
     return find_run(run, runs_dir)
 

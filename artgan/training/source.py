@@ -12,10 +12,11 @@ from torch import nn
 from artgan.config import Settings
 from artgan.data.pictures import Pictures
 from artgan.engine.captions import BUCKETS
-from artgan.engine.checkpoint import GENERATOR, MANIFEST, STATE, load_generator, load_state, misfit, read_newest
+from artgan.engine.checkpoint import GENERATOR, MANIFEST, STATE, load_state, misfit, read_newest
 from artgan.engine.device import Engine, explaining_memory
 from artgan.errors import CheckpointError, SettingError
 from artgan.models import build_discriminator, build_generator
+from artgan.models.packed import read_model
 from artgan.models.trained import Undrawn, locate, read_header
 from artgan.models.transplant import Form, transplant
 from artgan.training.events import Event, Notice
@@ -57,7 +58,7 @@ def read_source(begin_from: str | Path, runs_dir: Path) -> Source:
     """Read a run's newest whole checkpoint, a checkpoint folder, or a generator file; tensors are mapped, not copied.
 
     Args:
-        begin_from: number, name or folder of a run, a checkpoint folder, or a generator.safetensors.
+        begin_from: number, name or folder of a run, a checkpoint folder, a generator.safetensors or a model.artgan.
         runs_dir: the folder that holds the runs.
 
     Raises:
@@ -81,7 +82,7 @@ def read_source(begin_from: str | Path, runs_dir: Path) -> Source:
 
 def _read(path: Path, named: Path, whole: bool) -> Source:
     """Read a generator file, and with `whole` the state beside it."""
-    file = load_generator(path)
+    file = read_model(path)
     settings, shape = read_header(file, path)
     c_dim = BUCKETS if settings.data.captions else len(file.classes)
     model = settings.model

@@ -1,16 +1,15 @@
 """Commands that must be refused."""
 
-from typer.testing import CliRunner
-
-from artgan.cli.main import app
+from tests.running import artgan
 
 
 def refused(*words: object, code: int, longest: int) -> str:
     """Run a command that must fail with one sentence and one hint, shorter than `longest`; returns the sentence."""
-    result = CliRunner().invoke(app, [str(word) for word in words])
+    result = artgan(*words)
     assert isinstance(result.exception, SystemExit), result.exception
     assert (result.exit_code, result.stdout) == (code, ""), result.stderr
     lines = result.stderr.splitlines()
     assert len(lines) == 2, result.stderr
     assert all(line.isprintable() and len(line) < longest for line in lines), result.stderr
-    return lines[0]
+    sentence: str = lines[0]
+    return sentence

@@ -13,15 +13,14 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from typer.testing import CliRunner
 
-from artgan.cli.main import app
 from artgan.config import DataSettings
 from artgan.data import cache
 from artgan.data.cache import decode_source
 from artgan.data.sources import BESIDE, scan
 from artgan.engine.images import decode
 from tests.curating import manifest, tree
+from tests.running import artgan
 
 TINY = ["--set", "model.base_channels=4", "--set", "model.z_dim=4", "--batch", "4", "--resolution", "8"]
 SMALL = DataSettings(resolution=8)
@@ -89,10 +88,6 @@ def torture(tmp_path: Path) -> Path:
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_bytes(content)
     return root
-
-
-def artgan(*words: object) -> Any:
-    return CliRunner().invoke(app, [str(word) for word in words])
 
 
 def test_every_file_is_used_or_skipped_with_its_reason(torture: Path, tmp_path: Path) -> None:
