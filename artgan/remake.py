@@ -88,7 +88,7 @@ def _recipe(picture: Path) -> dict[str, Any]:
         UsageError: it does not say so, or is a film.
     """
     film = read_film_recipe(picture) if picture.suffix.lower() in FORMATS and picture.suffix.lower() != ".png" else {}
-    if film.get("kind") == "walk":
+    if film.get("kind") in ("walk", "stylize-film"):
         raise UsageError(f"{picture} is a film, which is not made again by itself.", f"Its command: {film['command']}")
     return read_recipe(picture)
 
@@ -107,6 +107,8 @@ def _sample_request(recipe: Mapping[str, Any], picture: Path, runs_dir: Path) ->
         CheckpointError: the run or checkpoint is gone.
         KeyError, TypeError, ValueError, AttributeError: the recipe is damaged.
     """
+    from artgan.latent.sliders import told_sliders
+
     truncation, columns, text = recipe["truncation"], recipe.get("columns"), recipe.get("text")
     return {
         "run": _checkpoint(recipe, picture, runs_dir),
@@ -115,6 +117,8 @@ def _sample_request(recipe: Mapping[str, Any], picture: Path, runs_dir: Path) ->
         "text": None if text is None else str(text),
         "truncation": None if truncation is None else float(truncation),
         "columns": None if columns is None else int(columns),
+        "sliders": told_sliders(recipe.get("sliders", [])),
+        "bends": [str(bend) for bend in recipe.get("bends", [])],
     }
 
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from artgan.cli.options import Json, RunsDir
+from artgan.cli.options import Json, RunsDir, Sliders
 from artgan.cli.project import projection_bar
 from artgan.cli.screen import give, give_json, quiet_native_code, say, stop_signals, tell_passed_over
 
@@ -15,12 +15,15 @@ def breed(
         list[str],
         typer.Argument(help="Seeds (3, pear:7), artgan's pictures (sheet.png#3), your own, or .npz of latents."),
     ],
-    run: Annotated[str | None, typer.Option(help="Run or .safetensors; default: what drew the parents.")] = None,
+    run: Annotated[
+        str | None, typer.Option(help="Run, .safetensors or .artgan; default: what drew the parents.")
+    ] = None,
     children: Annotated[int, typer.Option(help="How many.")] = 16,
     mutate: Annotated[float, typer.Option(help="0 to 1: how much of a child is new; 0.2 is a little.")] = 0.0,
     seed: Annotated[int, typer.Option(help="Another seed, other children.")] = 0,
     class_name: Annotated[str | None, typer.Option("--class", help="Class of parents that name none.")] = None,
     truncation: Annotated[float | None, typer.Option(help="Of seeds, as in artgan sample.")] = None,
+    slider: Sliders = None,
     out: Annotated[
         Path | None, typer.Option("-o", "--out", help="Folder to write into; default one in the run.")
     ] = None,
@@ -44,6 +47,7 @@ def breed(
             seed=seed,
             class_name=class_name,
             truncation=truncation,
+            sliders=slider or (),
             out=out,
             overwrite=overwrite,
             runs_dir=runs_dir,

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 def project(
     pictures: Annotated[list[Path], typer.Argument(help="Pictures, folders or zips.")],
-    run: Annotated[str | None, typer.Option(help="Run, checkpoint folder or .safetensors; default latest.")] = None,
+    run: Annotated[
+        str | None, typer.Option(help="Run, checkpoint folder, .safetensors or .artgan; default latest.")
+    ] = None,
     class_name: Annotated[str | None, typer.Option("--class", help="Their class; by default all are tried.")] = None,
     steps: Annotated[int, typer.Option(help="Steps of the search; its time is in proportion.")] = 200,
     seed: Annotated[int, typer.Option(help="Seed of the search.")] = 0,

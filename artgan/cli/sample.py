@@ -5,16 +5,20 @@ from typing import Annotated
 
 import typer
 
-from artgan.cli.options import Json, RunsDir
+from artgan.cli.options import Bends, Json, RunsDir, Sliders
 from artgan.cli.screen import give, give_json, say, tell_passed_over
 
 
 def sample(
-    run: Annotated[str | None, typer.Argument(help="Run, checkpoint folder or .safetensors; default latest.")] = None,
+    run: Annotated[
+        str | None, typer.Argument(help="Run, checkpoint folder, .safetensors or .artgan; default latest.")
+    ] = None,
     seeds: Annotated[str, typer.Option(help="Seeds, such as 0,3,5-9.")] = "0-15",
     class_name: Annotated[str | None, typer.Option("--class", help="Draw one class only.")] = None,
     text: Annotated[str | None, typer.Option(help="What to draw, for runs of train --captions.")] = None,
     truncation: Annotated[float | None, typer.Option(help="Below 1: safer and less varied, such as 0.8.")] = None,
+    slider: Sliders = None,
+    bend: Bends = None,
     out: Annotated[Path | None, typer.Option("-o", "--out", help="A .png for a sheet, or a folder.")] = None,
     columns: Annotated[int | None, typer.Option(min=1, help="Pictures per row of a sheet.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")] = False,
@@ -34,6 +38,8 @@ def sample(
         class_name=class_name,
         text=text,
         truncation=truncation,
+        sliders=slider or (),
+        bends=bend or (),
         out=out,
         columns=columns,
         overwrite=overwrite,

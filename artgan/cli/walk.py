@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from artgan.cli.options import Json, RunsDir
+from artgan.cli.options import Bends, Json, RunsDir, Sliders
 from artgan.cli.project import tell_distance
 from artgan.cli.screen import follow, give, give_json, quiet_native_code, say, stop_signals, tell_passed_over
 
@@ -18,7 +18,9 @@ _SHOWN = 12
 
 def walk(
     out: Annotated[Path, typer.Argument(help=".mp4, .mov, .mkv, .gif, .webp, .apng, or a new folder for PNGs.")],
-    run: Annotated[str | None, typer.Option(help="Run, checkpoint folder or .safetensors; default latest.")] = None,
+    run: Annotated[
+        str | None, typer.Option(help="Run, checkpoint folder, .safetensors or .artgan; default latest.")
+    ] = None,
     frames: Annotated[int | None, typer.Option(help="How many frames; default 120.")] = None,
     seconds: Annotated[float | None, typer.Option(help="Length of the film, in place of --frames.")] = None,
     fps: Annotated[float, typer.Option(help="Frames per second.")] = 25.0,
@@ -44,6 +46,8 @@ def walk(
     ease: Annotated[Literal["none", "sine", "smooth"], typer.Option(help="Slow down at keyframes.")] = "none",
     is_open: Annotated[bool, typer.Option("--open", help="End on the last keyframe, not where it began.")] = False,
     even: Annotated[bool, typer.Option("--even", help="Change at constant speed to the eye.")] = False,
+    slider: Sliders = None,
+    bend: Bends = None,
     audio: Annotated[Path | None, typer.Option(help="Move with this music, which goes into the film.")] = None,
     amount: Annotated[float, typer.Option(help="How strongly, 0 to 4.")] = 1.0,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a film that exists.")] = False,
@@ -58,8 +62,9 @@ def walk(
     from tqdm import tqdm
 
     from artgan.engine.codecs import holds_sound
+    from artgan.latent.frames import FrameDrawn
     from artgan.latent.project import Projecting
-    from artgan.latent.walk import Coloring, FrameDrawn, parse_grid
+    from artgan.latent.walk import Coloring, parse_grid
     from artgan.latent.walk import walk as library_walk
 
     with (
@@ -91,6 +96,8 @@ def walk(
             ease=ease,
             loop=not is_open,
             even=even,
+            sliders=slider or (),
+            bends=bend or (),
             audio=audio,
             amount=amount,
             codec=codec,

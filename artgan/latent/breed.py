@@ -23,6 +23,7 @@ from artgan.errors import UsageError
 from artgan.latent.latents import MOST, Latent, draw, latents_in, latents_in_turn, run_of
 from artgan.latent.paths import norms, on_shell
 from artgan.latent.project import Projecting, finder
+from artgan.latent.steering import Sliders, Steering, steer
 from artgan.models.trained import LoadedGenerator, load
 
 MOST_CHILDREN = 1000
@@ -79,6 +80,7 @@ def breed(
     seed: int = 0,
     class_name: str | None = None,
     truncation: float | None = None,
+    sliders: Sliders = (),
     out: str | Path | None = None,
     overwrite: bool = False,
     runs_dir: str | Path = "runs",
@@ -99,6 +101,7 @@ def breed(
         seed: another seed, other children.
         class_name: the class of parents that name none, as seeds and one's own pictures do.
         truncation: of seeds, as in `artgan.sample`.
+        sliders: move the children along named directions, as in `artgan.sample`.
         out: the folder to write into; None is one in `children` in the run's folder.
         overwrite: replace files that exist; in the run's own folder they are.
         runs_dir: the folder that holds the runs.
@@ -107,7 +110,7 @@ def breed(
         should_stop: asked meanwhile.
 
     Raises:
-        UsageError: a number, a parent or a class makes no sense, or a file exists.
+        UsageError: a number, a parent, a class or a slider makes no sense, or a file exists.
         DatasetError: one's own picture cannot be read.
         CheckpointError: there is no model.
         Interrupted: `should_stop` said so.
@@ -122,6 +125,7 @@ def breed(
     model = load(run if run is not None else run_of(words, Path(runs_dir)), runs_dir=runs_dir, device=device)
     if class_name is not None:
         model.class_index(class_name)
+    steering = steer(model, sliders, ())
     with explaining_memory("Ask for fewer children at a time."):
         find = finder(model, class_name, on_event, should_stop)
         classes = [class_name] if class_name else model.names
@@ -129,15 +133,18 @@ def breed(
         if len(found) + (mutate > 0) < 2:
             raise UsageError("One parent alone has no children.", "Give a second one, or add --mutate 0.3.")
         born = [cross(found, number, mutate, seed) for number in range(1, children + 1)]
+        shift = steering.offset(model.settings.model.z_dim)
+        born = [Latent(child.z + shift, child.class_name, child.name) for child in born]
         recipe = {
             "kind": "breed",
             "artgan": artgan.__version__,
-            "command": _command(words, model, children, mutate, seed, class_name, truncation),
+            "command": _command(words, model, children, mutate, seed, class_name, truncation, steering),
             "run": model.run,
             "nimg": model.nimg,
             "mutate": mutate,
             "seed": seed,
             "parents": [parent.plain() for parent in found],
+            **steering.plain(),
             "settings": model.settings.model_dump(mode="json"),
         }
         folder = Path(out) if out is not None else model.home / "children" / _folder_name(model, found, recipe)
@@ -205,6 +212,7 @@ def _command(
     seed: int,
     class_name: str | None,
     truncation: float | None,
+    steering: Steering,
 ) -> str:
     """The command that makes these children again."""
     options: list[tuple[str, Any, Any]] = [
@@ -212,4 +220,4 @@ def _command(
         *(("--seed", seed, 0), ("--class", class_name, None), ("--truncation", truncation, None)),
     ]
     flags = [str(part) for flag, value, usual in options if value != usual for part in (flag, value)]
-    return spelt(shlex.join(["artgan", "breed", *words, *flags]))
+    return spelt(shlex.join(["artgan", "breed", *words, *flags, *steering.words]))

@@ -40,6 +40,7 @@ def cells_of(
     seed: int,
     on_event: Callable[[Projecting], None],
     should_stop: Callable[[], bool],
+    each: int = KEYS,
 ) -> list[Cell]:
     """The keyframes of every picture of a grid.
 
@@ -52,6 +53,8 @@ def cells_of(
         seed: chooses the keyframes that nobody names, and one for each picture.
         on_event: called while pictures of one's own are projected.
         should_stop: asked then before every step.
+        each: keyframes of a picture when nobody names any, and at least one of each class; 1 is one, of the classes in
+            turn from picture to picture.
 
     Raises:
         UsageError: a word or a class is not known.
@@ -63,11 +66,12 @@ def cells_of(
         find = finder(model, classes[0] if len(classes) == 1 else None, on_event, should_stop)
         found = latents_in_turn(words, model, classes, truncation=truncation, project=find)
         return [_cell(model, found, place * len(found) / count, seed + place) for place in range(count)]
-    each = max(KEYS, min(len(classes), _MOST_CLASSES))
+    each = max(each, min(len(classes), _MOST_CLASSES)) if each > 1 else 1
     cells = []
     for place in range(count):
         first = (seed * count + place) * each
-        found = _seeded(model, range(first, first + each), classes, truncation)
+        kinds = [classes[place % len(classes)]] if classes and each == 1 else classes
+        found = _seeded(model, range(first, first + each), kinds, truncation)
         cells.append(_cell(model, found, 0.0, seed * count + place))
     return cells
 
@@ -98,7 +102,7 @@ def _cell(model: LoadedGenerator, found: Sequence[Latent], start: float, seed: i
     c = model.conditions([latent.class_name for latent in found])
     shares = np.zeros((len(found), 0), np.float32)
     if c is not None:
-        shares = c.numpy() if c.is_floating_point() else np.eye(model.c_dim, dtype=np.float32)[c]
+        shares = c.numpy() if c.is_floating_point() else np.eye(model.c_dim, dtype=np.float32)[c.numpy()]
     return Cell(np.stack([latent.z for latent in found]), shares, tuple(latent.name for latent in found), start, seed)
 
 

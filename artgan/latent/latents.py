@@ -25,6 +25,7 @@ from artgan.engine.images import quiet_decoding, read_recipe
 from artgan.engine.seeds import latents, parse_seeds
 from artgan.engine.storage import atomic_write, find_run, read_json
 from artgan.errors import UsageError
+from artgan.latent.sliders import offset, told_sliders
 from artgan.models.render import render
 from artgan.models.trained import LoadedGenerator
 
@@ -196,7 +197,8 @@ def latents_in(
             names = [one] if one is not None else [*every] or [None]
             if not seeds or min(seeds) < 0 or max(seeds) >= 2**63 or len(seeds) * len(names) > MOST:
                 raise ValueError("its seeds are out of range")
-            z = latents(seeds, model.settings.model.z_dim, truncation).numpy()
+            z_dim = model.settings.model.z_dim
+            z = latents(seeds, z_dim, truncation).numpy() + offset(told_sliders(recipe.get("sliders", [])), z_dim)
             rows = [(row, name) for name in names for row in z]
     except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
         raise _damaged(path, error) from error

@@ -18,6 +18,7 @@ from artgan.engine.seeds import latents, parse_seeds
 from artgan.engine.storage import atomic_write, refuse_existing
 from artgan.engine.vision import grid
 from artgan.errors import UsageError
+from artgan.latent.steering import Sliders, Steering, steer
 from artgan.models.render import render
 from artgan.models.trained import LoadedGenerator, load
 
@@ -78,6 +79,8 @@ def sample(
     class_name: str | None = None,
     text: str | None = None,
     truncation: float | None = None,
+    sliders: Sliders = (),
+    bends: Sequence[str] = (),
     out: str | Path | None = None,
     columns: int | None = None,
     overwrite: bool = False,
@@ -93,6 +96,8 @@ def sample(
         class_name: the class to draw; None draws every class of a conditional model, on a sheet one row each.
         text: what to draw, for a model that was trained with captions; None draws a few that it has learnt likewise.
         truncation: draw latents again outside +-truncation: below 1 is safer and less varied; None is off.
+        sliders: move along named directions, as "warmth=2.5,contrast=-1" or {"warmth": 2.5}; see `artgan.explore`.
+        bends: what is done to layers, such as ["16:scale=1.4", "8:ablate=3,17"]; see `artgan.latent.bending`.
         out: a name ending in .png for one sheet (one picture, from one seed), or a folder for single pictures. None
             writes a sheet into `samples` in the run's folder.
         columns: pictures per row of a sheet; by default up to 8, or all seeds of a class.
@@ -102,7 +107,7 @@ def sample(
         on_event: called as pictures are finished.
 
     Raises:
-        UsageError: seeds, class, text or truncation make no sense, or a file exists.
+        UsageError: seeds, class, text, truncation, a slider or a bend make no sense, or a file exists.
         CheckpointError: there is no model to draw from.
     """
     numbers = parse_seeds(seeds) if isinstance(seeds, str) else tuple(int(seed) for seed in seeds)
@@ -111,6 +116,7 @@ def sample(
     model = load(run, runs_dir=runs_dir, device=device)
     names = _names(model, class_name, text)
     wanted = [_Wanted(seed, number, name) for number, name in names for seed in numbers]
+    steering = steer(model, sliders, bends)
     recipe: dict[str, Any] = {
         "kind": "sample",
         "artgan": artgan.__version__,
@@ -119,15 +125,20 @@ def sample(
         "truncation": truncation,
         "classes": list(model.classes),
         **({"texts": [name for _, name in names]} if model.takes_text else {}),
+        **steering.plain(),
         "settings": model.settings.model_dump(mode="json"),
     }
     sheet_columns = columns or (len(numbers) if len(names) > 1 else min(8, len(numbers)))
     with explaining_memory("Ask for fewer seeds at a time."):
-        drawn = _draw(model, wanted, truncation, on_event)
+        drawn = _draw(model, wanted, truncation, steering, on_event)
         if out is not None and Path(out).suffix.lower() != ".png":
             files = _write_singles(drawn, wanted, Path(out), overwrite, recipe)
         else:
-            path = Path(out) if out is not None else model.home / "samples" / _sheet_name(model, wanted, truncation)
+            path = (
+                Path(out)
+                if out is not None
+                else model.home / "samples" / _sheet_name(model, wanted, truncation, steering)
+            )
             files = [_write_sheet(drawn, wanted, path, sheet_columns, overwrite or out is None, recipe)]
     return SampleResult(tuple(files), numbers, model.run, model.nimg, model.passed_over)
 
@@ -151,13 +162,21 @@ def _names(model: LoadedGenerator, class_name: str | None, text: str | None) -> 
 
 
 def _draw(
-    model: LoadedGenerator, wanted: list[_Wanted], truncation: float | None, on_event: Callable[[Drawn], None]
+    model: LoadedGenerator,
+    wanted: list[_Wanted],
+    truncation: float | None,
+    steering: Steering,
+    on_event: Callable[[Drawn], None],
 ) -> Iterator[torch.Tensor]:
+    z_dim = model.settings.model.z_dim
+    shift = torch.from_numpy(steering.offset(z_dim))
     for start in range(0, len(wanted), _BUNCH):
         part = wanted[start : start + _BUNCH]
-        z = latents(tuple(picture.seed for picture in part), model.settings.model.z_dim, truncation)
+        seeds = tuple(picture.seed for picture in part)
+        z = latents(seeds, z_dim, truncation) + shift
         c = model.conditions([picture.name for picture in part])
-        yield from render(model.network, model.engine, z, c)
+        carried = steering.carried(z, torch.zeros(len(z)), torch.arange(len(z)))
+        yield from render(steering.network(model, seeds), model.engine, carried, c)
         on_event(Drawn(start + len(part), len(wanted)))
 
 
@@ -202,6 +221,10 @@ def _told(recipe: dict[str, Any], wanted: list[_Wanted]) -> dict[str, Any]:
         words += ["--text" if takes_text else "--class", name]
     if recipe["truncation"] is not None:
         words += ["--truncation", f"{recipe['truncation']:g}"]
+    for slider in recipe.get("sliders", ()):
+        words += ["--slider", f"{slider['name']}={slider['value']:g}"]
+    for bend in recipe.get("bends", ()):
+        words += ["--bend", bend]
     said = {"class": None, "text": name} if takes_text else {"class": name}
     return {**said, "command": shlex.join(words)}
 
@@ -214,10 +237,11 @@ def _seed_list(wanted: list[_Wanted]) -> str:
     return ",".join(map(str, seeds))
 
 
-def _sheet_name(model: LoadedGenerator, wanted: list[_Wanted], truncation: float | None) -> str:
+def _sheet_name(model: LoadedGenerator, wanted: list[_Wanted], truncation: float | None, steering: Steering) -> str:
     """A name that differs whenever the picture does, short of very long seed lists."""
     names = {picture.name for picture in wanted}
     parts = [f"{model.nimg:09d}", f"seeds{_seed_list(wanted)[:80]}"]
     parts += [_plain(name) for name in names if name and len(names) == 1]
     parts += [f"truncation{truncation:g}"] if truncation is not None else []
+    parts += [_plain("-".join(steering.words[1::2]))] if steering.words else []
     return "-".join(parts) + ".png"

@@ -1,49 +1,31 @@
 """`artgan.walk`: films of a way through a latent space."""
 
 import shlex
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-import torch.nn.functional as F
-from numpy.typing import NDArray
-
 import artgan
 from artgan.engine.codecs import holds_sound
 from artgan.engine.device import explaining_memory
-from artgan.engine.images import to_uint8
 from artgan.engine.sound import read_sound, sound_length
 from artgan.engine.storage import refuse_existing
-from artgan.engine.video import Codec, Frame, check_video, write_video
-from artgan.engine.vision import grid as side_by_side
-from artgan.errors import Interrupted, UsageError
-from artgan.latent.keyframes import Cell, blend, cells_of
+from artgan.engine.video import Codec, check_video, write_video
+from artgan.errors import UsageError
+from artgan.latent.frames import FrameDrawn, Way, evenly, frames_of
+from artgan.latent.keyframes import KEYS, Cell, cells_of
 from artgan.latent.latents import run_of
-from artgan.latent.music import closed, features, moved, paced, pushes, speeds
-from artgan.latent.paths import Ease, PathKind, along, eased, positions
+from artgan.latent.music import closed, features, paced, pushes, speeds
+from artgan.latent.paths import Ease, PathKind, positions
 from artgan.latent.project import Projecting
-from artgan.latent.timing import evened, load_eye, probe
-from artgan.models.render import AT_ONCE, render
+from artgan.latent.steering import steer
 from artgan.models.trained import LoadedGenerator, load
 
 MOST_FRAMES, MOST_CELLS, MOST_SIDE = 1_000_000, 64, 8192
 RATE = 22_050
 """Samples per second at which music is listened to."""
-_PROBES = (24, 96, 960)  # pictures looked at per keyframe to find the even speed; at least, at most
-_LOOKS = 2  # the second look finds what the first one's straight lines cut off at corners
 _USUAL = {"grid": "1x1", "fps": 25, "seed": 0, "path": "spline", "ease": "none", "amount": 1.0, "quality": 75}
-Floats = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class FrameDrawn:
-    """`done` of `total` frames are drawn."""
-
-    done: int
-    total: int
 
 
 @dataclass(frozen=True)
@@ -80,21 +62,6 @@ class WalkResult:
     passed_over: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class _Way:
-    """How all cells travel."""
-
-    path: PathKind
-    ease: Ease
-    loop: bool
-
-    def latents(self, cell: Cell, at: Floats, push: Floats | None = None) -> NDArray[np.float32]:
-        """Latents, turned by pushes (n, z_dim), and shares of the classes, or texts, of a cell: (n, z_dim + c_dim)."""
-        at = eased(self.ease, at + cell.start)
-        z = along(self.path, cell.z, at, self.loop, cell.seed)
-        return np.hstack([z if push is None else moved(z, push), blend(cell.classes, at, self.loop)])
-
-
 def walk(
     out: str | Path,
     *,
@@ -112,6 +79,8 @@ def walk(
     ease: Ease = "none",
     loop: bool = True,
     even: bool = False,
+    sliders: str | Sequence[str] = (),
+    bends: Sequence[str] = (),
     audio: str | Path | None = None,
     amount: float = 1.0,
     codec: Codec | None = None,
@@ -143,7 +112,12 @@ def walk(
         path: spline, slerp, linear, circle or noise; see `artgan.latent.paths.along`.
         ease: none, sine or smooth: slow down at every keyframe.
         loop: end where it began, so that the frame after the last is the first.
-        even: travel at constant speed to the eye, as the embedded encoder sees the first picture of the grid.
+        even: travel at constant speed to the eye, as the embedded encoder sees the first picture of the grid, before
+            sliders and bends.
+        sliders: move along named directions: "warmth=2" all the time, "warmth=-1..2" from one value to the other (and
+            back in a loop), "warmth" there and back, from 0 to SWING, to -SWING, to 0. When something moves and `keys`
+            are not given, each picture of the grid stands on one seed.
+        bends: what is done to layers, such as ["32:rotate=0..15"]; see `artgan.latent.bending`. Values move likewise.
         audio: a file whose sound moves the walk, and goes into an .mp4, .mov or .mkv. The film is as long, unless
             `frames` or `seconds` say less. How: `artgan.latent.music`.
         amount: how strongly the sound moves it, 0 to 4.
@@ -172,28 +146,31 @@ def walk(
     heard = features(read_sound(sound, RATE), RATE, fps, total) if sound is not None else None
     drawn_by = run if run is not None else run_of(keys, Path(runs_dir))
     model = load(drawn_by, runs_dir=runs_dir, device=device)
-    cells = cells_of(model, grid[0] * grid[1], list(keys), class_name, truncation, seed, on_event, should_stop)
-    if len(cells[0].z) < 2 and (path not in ("circle", "noise") or not loop):
+    steering = steer(model, sliders, bends, moving=True)
+    each = 1 if steering.moves else KEYS
+    cells = cells_of(model, grid[0] * grid[1], list(keys), class_name, truncation, seed, on_event, should_stop, each)
+    if not steering.moves and len(cells[0].z) < 2 and (path not in ("circle", "noise") or not loop):
         raise UsageError("One keyframe is nowhere to walk to.", "Give more, or --path circle without --open.")
     if even and ease != "none":
         raise UsageError(f"--ease {ease} slows down, and --even does not.", "Give one of them.")
-    way, count = _Way(path, ease, loop), len(cells[0].z)
+    way, count = Way(path, ease, loop, steering), len(cells[0].z)
     asked = {
         **{"seconds": seconds, "frames": total if seconds is None else None, "fps": fps, "size": size},
         **{"grid": f"{grid[0]}x{grid[1]}", "from": list(map(str, keys)), "class": class_name, "truncation": truncation},
         **{"seed": seed, "path": path, "ease": ease, "open": not loop, "even": even, "audio": audio, "amount": amount},
+        **{"slider": [one.text for one in steering.sliders], "bend": [one.text for one in steering.bends]},
         **{"codec": codec, "quality": quality},
     }
     with explaining_memory("Ask for a smaller grid."):
         at = positions(total, count, loop) if heard is None else paced(speeds(heard, amount), count, loop)
-        at = _evened(model, way, cells[0], at) if even else at
+        at = evenly(model, way, cells[0], at) if even else at
         push = [
             None if heard is None else closed(pushes(heard, cell.z.shape[1], cell.seed, amount), fps, loop)
             for cell in cells
         ]
         drawn = write_video(
             target,
-            _frames(model, way, cells, at, push, grid[0], size, on_event, should_stop),
+            frames_of(model, way, cells, at, push, grid[0], size, on_event, should_stop),
             fps=fps,
             quality=quality,
             codec=codec,
@@ -243,75 +220,6 @@ def _count(frames: int | None, seconds: float | None, fps: float, sound: Path | 
     if not 1 <= asked <= MOST_FRAMES and seconds is None:
         raise UsageError(f"--frames {asked} is no length of a film.", f"Give 1 to {MOST_FRAMES} frames.")
     return max(asked, 1)
-
-
-def _drawn(model: LoadedGenerator, rows: NDArray[np.float32]) -> torch.Tensor:
-    """Pictures (n, C, H, W) in [-1, 1] of latents and shares of the classes (n, z_dim + c_dim)."""
-    z_dim = model.settings.model.z_dim
-    z, c = torch.from_numpy(rows[:, :z_dim].copy()), torch.from_numpy(rows[:, z_dim:].copy())
-    return render(model.network, model.engine, z, c if model.c_dim else None)
-
-
-def _evened(model: LoadedGenerator, way: _Way, cell: Cell, at: Floats) -> Floats:
-    """Positions in keyframes at which equal steps look equally large."""
-    each, least, most = _PROBES
-    count = len(cell.z)
-    end = count if way.loop else count - 1
-    steady = fine = np.linspace(0, end, int(np.clip(each * count, least, most)) + 1)
-    eye, even_at = load_eye(model.engine), at
-    for _ in range(_LOOKS):
-        distances = probe(lambda rows: _drawn(model, rows), way.latents(cell, fine), eye)
-        even_at, fine = evened(at, fine, distances), evened(steady, fine, distances)
-    return even_at
-
-
-def _frames(
-    model: LoadedGenerator,
-    way: _Way,
-    cells: Sequence[Cell],
-    at: Floats,
-    push: Sequence[Floats | None],
-    columns: int,
-    size: int | None,
-    on_event: Callable[[WalkEvent], None],
-    should_stop: Callable[[], bool],
-) -> Iterator[Frame]:
-    """The frames (H, W, 3), in order; a few are drawn at a time."""
-    few = max(1, AT_ONCE // len(cells))
-    for start in range(0, len(at), few):
-        if start and should_stop():
-            raise Interrupted("Stopped.", "The film has the frames so far.")
-        here = slice(start, start + few)
-        rows = np.stack(
-            [
-                way.latents(cell, at[here], None if moves is None else moves[here])
-                for cell, moves in zip(cells, push, strict=True)
-            ],
-            1,
-        )
-        pictures = _drawn(model, rows.reshape(-1, rows.shape[-1]))
-        pictures = _enlarged(pictures, size).unflatten(0, (-1, len(cells)))
-        for place, together in enumerate(pictures):
-            frame = together[0] if len(cells) == 1 else side_by_side(together, columns)
-            yield np.ascontiguousarray(to_uint8(_coloured(frame).numpy()).transpose(1, 2, 0))
-            on_event(FrameDrawn(start + place + 1, len(at)))
-
-
-def _enlarged(pictures: torch.Tensor, size: int | None) -> torch.Tensor:
-    """Pictures (N, C, H, W) with a longer side of `size` pixels."""
-    if size is None:
-        return pictures
-    height, width = pictures.shape[2:]
-    sides = [max(1, round(side * size / max(height, width))) for side in (height, width)]
-    return F.interpolate(pictures, sides, mode="bicubic", antialias=True).clamp(-1, 1)
-
-
-def _coloured(picture: torch.Tensor) -> torch.Tensor:
-    """A picture (C, H, W) with 1, 3 or 4 channels as one with 3: grey in all of them, transparent over white."""
-    if picture.shape[0] == 4:
-        share = (picture[3:] + 1) / 2
-        return picture[:3] * share + (1 - share)
-    return picture.expand(3, -1, -1)
 
 
 def _told(model: LoadedGenerator, cells: Sequence[Cell], film: Path, asked: Mapping[str, Any]) -> dict[str, Any]:

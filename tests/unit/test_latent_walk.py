@@ -14,10 +14,11 @@ from PIL import Image
 import artgan
 from artgan.engine.video import read_film_recipe
 from artgan.errors import CheckpointError, DatasetError, Interrupted, UsageError
+from artgan.latent import frames as frames_room
 from artgan.latent import project
-from artgan.latent import walk as room
+from artgan.latent.frames import FrameDrawn
 from artgan.latent.project import Projecting
-from artgan.latent.walk import Coloring, FrameDrawn, WalkEvent, parse_grid
+from artgan.latent.walk import Coloring, WalkEvent, parse_grid
 from tests.conftest import painted
 from tests.filming import decoded_film, decoded_picture, described, write_tone
 from tests.generators import untrained_run
@@ -78,7 +79,7 @@ def test_every_frame_is_the_same_however_many_are_drawn_at_a_time(
     frames: Callable[..., list[Pixels]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = frames(frames=20)
-    monkeypatch.setattr(room, "AT_ONCE", 3)
+    monkeypatch.setattr(frames_room, "AT_ONCE", 3)
     assert all(np.array_equal(a, b) for a, b in zip(before, frames(frames=20), strict=True))
 
 
@@ -164,7 +165,7 @@ def test_easing_lingers_at_keyframes(frames: Callable[..., list[Pixels]]) -> Non
 
 
 def test_even_speed_is_more_even(frames: Callable[..., list[Pixels]], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(room, "_PROBES", (8, 16, 32))
+    monkeypatch.setattr(frames_room, "_PROBES", (8, 16, 32))
 
     def unevenness(walked: list[Pixels]) -> float:
         steps = [np.sqrt(np.square(a.astype(float) - b).mean()) for a, b in zip(walked, walked[1:], strict=False)]
