@@ -18,29 +18,46 @@ __version__ = "0.1.0"
 
 _LAZY = {
     "ArtganError": "artgan.errors",
+    "BallotResult": "artgan.judging.judge",
     "BreedResult": "artgan.latent.breed",
     "CurationReport": "artgan.curation.report",
     "Engine": "artgan.engine.device",
+    "ExploreResult": "artgan.latent.explore",
+    "ExportResult": "artgan.sharing.export",
     "Generator": "artgan.latent.generator",
+    "InterpretResult": "artgan.interpretation.interpret",
     "LoadedGenerator": "artgan.models.trained",
+    "MixResult": "artgan.latent.mix",
+    "PackResult": "artgan.sharing.pack",
     "ProgressResult": "artgan.training.film",
     "ProjectResult": "artgan.latent.project",
     "SampleResult": "artgan.latent.sample",
     "ScoreResult": "artgan.metrics.score",
     "Settings": "artgan.config",
+    "StyleTrainResult": "artgan.style.style_train",
     "StylizeResult": "artgan.style.stylize",
+    "TallyResult": "artgan.judging.tally",
     "TrainResult": "artgan.training.session",
     "WalkResult": "artgan.latent.walk",
     "again": "artgan.remake",
     "breed": "artgan.latent.breed",
     "curate": "artgan.curation.curate",
     "diagnose": "artgan.engine.doctor",
+    "explore": "artgan.latent.explore",
+    "export": "artgan.sharing.export",
     "export_textbook": "artgan.curation.textbook",
+    "forget_direction": "artgan.latent.sliders",
     "get_weights": "artgan.engine.weights",
+    "interpret": "artgan.interpretation.interpret",
+    "judge": "artgan.judging.judge",
+    "list_directions": "artgan.latent.sliders",
     "list_presets": "artgan.presets",
     "list_runs": "artgan.engine.storage",
     "list_weights": "artgan.engine.weights",
     "load": "artgan.models.trained",
+    "mix": "artgan.latent.mix",
+    "name_direction": "artgan.latent.sliders",
+    "pack": "artgan.sharing.pack",
     "paint": "artgan.data.painters",
     "paint_collection": "artgan.data.painters",
     "progress": "artgan.training.film",
@@ -49,7 +66,9 @@ _LAZY = {
     "resume": "artgan.training.train",
     "sample": "artgan.latent.sample",
     "score": "artgan.metrics.score",
+    "style_train": "artgan.style.style_train",
     "stylize": "artgan.style.stylize",
+    "tally": "artgan.judging.tally",
     "train": "artgan.training.train",
     "walk": "artgan.latent.walk",
 }
@@ -70,13 +89,26 @@ if TYPE_CHECKING:
     from artgan.engine.weights import get_weights as get_weights
     from artgan.engine.weights import list_weights as list_weights
     from artgan.errors import ArtganError as ArtganError
+    from artgan.interpretation.interpret import InterpretResult as InterpretResult
+    from artgan.interpretation.interpret import interpret as interpret
+    from artgan.judging.judge import BallotResult as BallotResult
+    from artgan.judging.judge import judge as judge
+    from artgan.judging.tally import TallyResult as TallyResult
+    from artgan.judging.tally import tally as tally
     from artgan.latent.breed import BreedResult as BreedResult
     from artgan.latent.breed import breed as breed
+    from artgan.latent.explore import ExploreResult as ExploreResult
+    from artgan.latent.explore import explore as explore
     from artgan.latent.generator import Generator as Generator
+    from artgan.latent.mix import MixResult as MixResult
+    from artgan.latent.mix import mix as mix
     from artgan.latent.project import ProjectResult as ProjectResult
     from artgan.latent.project import project as project
     from artgan.latent.sample import SampleResult as SampleResult
     from artgan.latent.sample import sample as sample
+    from artgan.latent.sliders import forget_direction as forget_direction
+    from artgan.latent.sliders import list_directions as list_directions
+    from artgan.latent.sliders import name_direction as name_direction
     from artgan.latent.walk import WalkResult as WalkResult
     from artgan.latent.walk import walk as walk
     from artgan.metrics.score import ScoreResult as ScoreResult
@@ -85,6 +117,12 @@ if TYPE_CHECKING:
     from artgan.models.trained import load as load
     from artgan.presets import list_presets as list_presets
     from artgan.remake import again as again
+    from artgan.sharing.export import ExportResult as ExportResult
+    from artgan.sharing.export import export as export
+    from artgan.sharing.pack import PackResult as PackResult
+    from artgan.sharing.pack import pack as pack
+    from artgan.style.style_train import StyleTrainResult as StyleTrainResult
+    from artgan.style.style_train import style_train as style_train
     from artgan.style.stylize import StylizeResult as StylizeResult
     from artgan.style.stylize import stylize as stylize
     from artgan.training.film import ProgressResult as ProgressResult

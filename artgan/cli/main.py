@@ -18,12 +18,19 @@ from artgan.cli import (
     curate,
     demo,
     doctor,
+    explore,
+    export,
+    interpret,
+    judge,
+    mix,
+    pack,
     presets,
     progress,
     project,
     runs,
     sample,
     score,
+    style_train,
     stylize,
     train,
     walk,
@@ -101,10 +108,17 @@ app.command("sample")(sample.sample)
 app.command("walk")(walk.walk)
 app.command("breed")(breed.breed)
 app.command("project")(project.project)
+app.add_typer(explore.app, name="explore")
+app.command("mix")(mix.mix)
 app.command("stylize")(stylize.stylize)
+app.command("style-train")(style_train.style_train)
 app.command("again")(again.again)
 app.command("score")(score.score)
+app.command("judge")(judge.judge)
+app.command("interpret")(interpret.interpret)
 app.command("progress")(progress.progress)
+app.command("export")(export.export)
+app.command("pack")(pack.pack)
 app.command("runs")(runs.runs)
 app.add_typer(presets.app, name="presets")
 app.add_typer(cache.app, name="cache")

@@ -21,7 +21,7 @@ def score(
         str | None,
         typer.Option(help="Folder, zip, .npz, or a run: what it was trained on. By default that of RUN."),
     ] = None,
-    fake: Annotated[str | None, typer.Option(help="Folder, zip, .npz, run, RUN@KIMG or .safetensors.")] = None,
+    fake: Annotated[str | None, typer.Option(help="Folder, zip, .npz, run, RUN@KIMG, .safetensors or .artgan.")] = None,
     every: Annotated[bool, typer.Option("--every", help="Score all checkpoints of the run.")] = False,
     num: Annotated[int, typer.Option(help="Samples to draw from a generator, from seed 0 up.")] = 2000,
     features: Annotated[str, typer.Option(help="artgan, inception, vgg19 or random:SEED.")] = "artgan",

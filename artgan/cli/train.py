@@ -52,7 +52,10 @@ def train(
     run: Annotated[str | None, typer.Option(help="Run to continue, or the name of a new one.")] = None,
     new: Annotated[bool, typer.Option("--new", help="Start afresh, even when there is a run to continue.")] = False,
     begin_from: Annotated[
-        str | None, typer.Option("--from", metavar="RUN", help="Begin with the weights of a run, checkpoint or file.")
+        str | None,
+        typer.Option(
+            "--from", metavar="RUN", help="Begin with the weights of a run, checkpoint, .safetensors or .artgan."
+        ),
     ] = None,
     freeze_d: Annotated[
         int | None, typer.Option(metavar="N", help="With --from: discriminator levels that keep their weights.")

@@ -7,8 +7,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from artgan.curation.page import write_page
-from tests.browser.conftest import Opened
-from tests.browser.test_report_page import CONTRASTS
+from tests.browser.conftest import Opened, open_file
 from tests.unit.test_curation_page import CUT, WHOLE, item, report_of
 
 LONG = "a-very-long-name-" * 20
@@ -28,10 +27,7 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def opened(browser: Browser, file: Path) -> Opened:
-    found = Opened(browser.new_page(viewport={"width": 1200, "height": 900}))
-    found.listen()
-    found.page.goto(file.as_uri())
-    return found
+    return open_file(browser, file)
 
 
 def test_the_page_is_whole_in_itself(opened: Opened) -> None:
@@ -39,18 +35,13 @@ def test_the_page_is_whole_in_itself(opened: Opened) -> None:
     images = page.locator("img")
     decoded = images.evaluate_all("images => Promise.all(images.map(i => i.decode().then(() => i.width)))")
     assert len(decoded) == images.count() >= 12
-    assert opened.requests == [page.url]
-    assert opened.complaints == []
-    refused = page.evaluate("fetch('https://example.org').then(() => 'went out', () => 'refused')")
-    assert refused == "refused"
-    opened.complaints.clear()
+    opened.check_whole()
 
 
 @pytest.mark.parametrize("width", [320, 360, 600, 800, 1200])
 def test_no_screen_need_scroll_sideways(opened: Opened, width: int) -> None:
-    opened.page.set_viewport_size({"width": width, "height": 800})
     opened.page.locator("details").evaluate_all("items => items.forEach(item => item.open = true)")
-    assert opened.page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+    assert opened.overflow(width) <= 0
     beyond = opened.page.locator(".tile, .family, .bars li, .rows li, .scale, input").evaluate_all(
         "items => items.filter(i => i.getBoundingClientRect().right > innerWidth).length"
     )
@@ -105,14 +96,7 @@ def test_light_and_dark_can_both_be_read(opened: Opened) -> None:
     page: Page = opened.page
     page.add_style_tag(content=".tiles, .rows { content-visibility: visible }")
     page.locator("details").evaluate_all("items => items.forEach(item => item.open = true)")
-    papers = set()
-    for scheme in ("light", "dark"):
-        page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
-        papers.add(page.evaluate("getComputedStyle(document.documentElement).backgroundColor"))
-        contrasts = page.evaluate(CONTRASTS)
-        assert len(contrasts) > 100
-        assert min(contrasts)[0] >= 4.5, (scheme, sorted(contrasts)[:5])
-    assert len(papers) == 2
+    opened.check_contrasts(100)
 
 
 def test_without_scripts_all_is_there_but_the_filter(browser: Browser, file: Path) -> None:

@@ -4,11 +4,10 @@ import dataclasses
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser
 
 from artgan.metrics.page import write_page
-from tests.browser.conftest import Opened
-from tests.browser.test_report_page import CONTRASTS
+from tests.browser.conftest import Opened, open_file
 from tests.unit.test_score_page import ONE, plain_set, result_of, trained, write
 
 LONG = "a-very-long-name-" * 20
@@ -21,16 +20,7 @@ def opened(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Opened
     last = trained(5)[-1]
     last = dataclasses.replace(last, name=LONG, classes=ONE.classes, evidence=ONE.evidence)
     write(path, result_of(*trained(5)[:-1], last))
-    found = Opened(browser.new_page(viewport={"width": 1200, "height": 900}))
-    found.listen()
-    found.page.goto(path.as_uri())
-    return found
-
-
-def overflow(page: Page, width: int) -> int:
-    page.set_viewport_size({"width": width, "height": 800})
-    found: int = page.evaluate("document.documentElement.scrollWidth - innerWidth")
-    return found
+    return open_file(browser, path)
 
 
 def test_the_page_is_whole_in_itself(opened: Opened) -> None:
@@ -38,13 +28,12 @@ def test_the_page_is_whole_in_itself(opened: Opened) -> None:
     decoded = page.locator("img").evaluate_all("images => Promise.all(images.map(i => i.decode().then(() => i.width)))")
     assert len(decoded) == 9
     assert min(decoded) > 60
-    assert opened.requests == [page.url]
-    assert opened.complaints == []
+    opened.check_whole()
 
 
 @pytest.mark.parametrize("width", [320, 380, 600, 800, 1200])
 def test_no_screen_need_scroll_sideways(opened: Opened, width: int) -> None:
-    assert overflow(opened.page, width) <= 0
+    assert opened.overflow(width) <= 0
     inside = opened.page.locator(".mark, .thumb, .plot, .reading").evaluate_all(
         "items => items.filter(i => i.getBoundingClientRect().right > innerWidth).length"
     )
@@ -72,14 +61,7 @@ def test_points_of_a_curve_can_be_seen_and_read(opened: Opened) -> None:
 
 
 def test_light_and_dark_can_both_be_read(opened: Opened) -> None:
-    papers = set()
-    for scheme in ("light", "dark"):
-        opened.page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
-        papers.add(opened.page.evaluate("getComputedStyle(document.documentElement).backgroundColor"))
-        contrasts = opened.page.evaluate(CONTRASTS)
-        assert len(contrasts) > 60
-        assert min(contrasts)[0] >= 4.5, (scheme, sorted(contrasts)[:5])
-    assert len(papers) == 2
+    opened.check_contrasts(60)
 
 
 def test_all_columns_of_the_table_can_be_reached_by_keyboard(opened: Opened) -> None:

@@ -6,16 +6,14 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
-from typer.testing import CliRunner
 
-from artgan.cli.main import app
 from artgan.engine.images import read_recipe
 from tests.cli.test_program import wait_for
 from tests.conftest import painted
 from tests.generators import untrained_run
+from tests.running import artgan, told_without_torch
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -27,11 +25,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     untrained_run(Path("runs"), ("apple", "pear"), z_dim=8)
     painted(0, 24, 20).save("photo.png")
     return tmp_path
-
-
-def artgan(*words: object) -> Any:
-    """Run a command in this process."""
-    return CliRunner().invoke(app, [str(word) for word in words])
 
 
 def test_breeding_names_the_sheet_on_stdout() -> None:
@@ -101,16 +94,8 @@ def test_errors_are_one_sentence_and_one_hint(words: list[str], code: int, named
 
 
 def test_help_does_not_touch_torch() -> None:
-    check = (
-        "import sys; from artgan.cli.main import app; from typer.testing import CliRunner;"
-        "results = [CliRunner().invoke(app, [each, '--help']) for each in ('breed', 'project')];"
-        "assert all(r.exit_code == 0 for r in results), results;"
-        "assert '--mutate' in results[0].stdout;"
-        "heavy = {'torch', 'torchvision', 'numpy', 'PIL'} & set(sys.modules);"
-        "assert not heavy, heavy"
-    )
-    done = subprocess.run([sys.executable, "-c", check], check=False, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    breeding, _ = told_without_torch(["breed", "--help"], ["project", "--help"])
+    assert "--mutate" in breeding
 
 
 @pytest.mark.skipif(os.name != "posix", reason="POSIX signals")

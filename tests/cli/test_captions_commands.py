@@ -2,31 +2,16 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 from PIL import Image
-from typer.testing import CliRunner
 
-from artgan.cli.main import app
 from artgan.engine.images import read_recipe
+from tests.running import artgan
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = pytest.mark.usefixtures("one_thread", "studio")
 TINY = ["--set", "model.base_channels=4", "--set", "model.z_dim=4", "--batch", "4", "--resolution", "8"]
 SHORT = [*TINY, "--kimg", "0.008"]
-
-
-def artgan(*words: object) -> Any:
-    return CliRunner().invoke(app, [str(word) for word in words])
-
-
-@pytest.fixture(autouse=True)
-def studio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty working folder."""
-    folder = tmp_path / "studio"
-    folder.mkdir()
-    monkeypatch.chdir(folder)
-    return folder
 
 
 def test_train_on_captions_and_draw_for_a_text(paintings: Path) -> None:

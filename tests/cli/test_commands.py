@@ -2,30 +2,15 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 from PIL import Image
-from typer.testing import CliRunner
 
-from artgan.cli.main import app
+from tests.running import artgan
 
+pytestmark = pytest.mark.usefixtures("studio")
 TINY = ["--set", "model.base_channels=4", "--set", "model.z_dim=4", "--batch", "4", "--resolution", "8"]
 SHORT = [*TINY, "--kimg", "0.012", "--set", "snapshot.stats_kimg=0.004"]
-
-
-def artgan(*words: object) -> Any:
-    """Run a command in this process."""
-    return CliRunner().invoke(app, [str(word) for word in words])
-
-
-@pytest.fixture(autouse=True)
-def studio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty working folder."""
-    folder = tmp_path / "studio"
-    folder.mkdir()
-    monkeypatch.chdir(folder)
-    return folder
 
 
 def test_train_continue_sample_and_list(paintings: Path, studio: Path) -> None:

@@ -2,18 +2,14 @@
 
 import inspect
 import json
-import subprocess
-import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
-from typer.testing import CliRunner
 
 from artgan.cli.curate import curate as command
-from artgan.cli.main import app
 from artgan.curation.curate import curate
 from tests.curating import make, manifest, small_mess, tree, unzipped
+from tests.running import artgan, told_without_torch
 from tests.unit.test_curation_textbook import mnist
 
 
@@ -23,11 +19,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     small_mess(tmp_path / "messy")
     return tmp_path
-
-
-def artgan(*words: object) -> Any:
-    """Run a command in this process."""
-    return CliRunner().invoke(app, [str(word) for word in words])
 
 
 def test_the_set_is_named_on_stdout_and_all_else_on_stderr() -> None:
@@ -206,15 +197,8 @@ def test_a_set_of_the_textbooks_becomes_class_folders() -> None:
 
 
 def test_help_does_not_touch_torch() -> None:
-    check = (
-        "import sys; from artgan.cli.main import app; from typer.testing import CliRunner;"
-        "result = CliRunner().invoke(app, ['curate', '--help']);"
-        "assert result.exit_code == 0 and '--least-side' in result.stdout;"
-        "heavy = {'torch', 'torchvision', 'numpy', 'PIL'} & set(sys.modules);"
-        "assert not heavy, heavy"
-    )
-    done = subprocess.run([sys.executable, "-c", check], check=False, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    (told,) = told_without_torch(["curate", "--help"])
+    assert "--least-side" in told
 
 
 def test_the_set_can_be_trained_on() -> None:

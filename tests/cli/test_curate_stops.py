@@ -7,15 +7,13 @@ import subprocess
 import sys
 from pathlib import Path
 from tempfile import gettempdir
-from typing import Any
 
 import pytest
 from PIL import Image
-from typer.testing import CliRunner
 
-from artgan.cli.main import app
 from tests.cli.test_program import wait_for
 from tests.curating import make, saved, small_mess, textured, tree
+from tests.running import artgan, begin_program
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="POSIX signals and limits")
 # A real process that does LAST before its main job.
@@ -64,16 +62,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     small_mess(tmp_path / "messy")
 
 
-def artgan(*words: str) -> Any:
-    """Run a command in this process."""
-    return CliRunner().invoke(app, words)
-
-
 def begin(*words: str, last: str = "") -> subprocess.Popen[str]:
     """Start a command in a process of its own."""
-    environment = {**os.environ, "LAST": last, "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-c", PROGRAM, *words]
-    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return begin_program(PROGRAM, *words, LAST=last)
 
 
 def finish(*words: str) -> None:

@@ -48,6 +48,8 @@ def test_the_checkout_uses_its_own_presets() -> None:
 
 def test_the_wheel_carries_what_it_should(installed: Path) -> None:
     assert (installed / "artgan" / "py.typed").is_file()
+    for name in ("encoder", "stylist"):
+        assert (installed / "artgan" / "models" / f"{name}.safetensors").is_file()
     (metadata,) = installed.glob("artgan-*.dist-info")
     assert "artgan = artgan.cli.main:main" in (metadata / "entry_points.txt").read_text()
     assert list(metadata.rglob("LICENSE"))

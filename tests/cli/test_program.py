@@ -9,20 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.running import told_without_torch
+
 PROGRAM = [sys.executable, "-m", "artgan"]
 
 
 def test_help_and_import_do_not_touch_torch() -> None:
-    check = (
-        "import sys, artgan; from artgan.cli.main import app; from typer.testing import CliRunner;"
-        "words = ['--help'], ['train', '--help'], ['presets', 'list'];"
-        "results = [CliRunner().invoke(app, each) for each in words];"
-        "assert all(r.exit_code == 0 for r in results), results;"
-        "heavy = {'torch', 'torchvision', 'numpy', 'PIL'} & set(sys.modules);"
-        "assert not heavy, heavy"
-    )
-    done = subprocess.run([sys.executable, "-c", check], check=False, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    assert all(told_without_torch(["--help"], ["train", "--help"], ["presets", "list"]))
 
 
 def test_version_and_module() -> None:

@@ -2,19 +2,13 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 from PIL import Image
-from typer.testing import CliRunner
 
-from artgan.cli.main import app
+from tests.running import artgan
 
 QUICK = ["--seconds", "0.4", "--fps", "10"]
-
-
-def artgan(*words: object) -> Any:
-    return CliRunner().invoke(app, [str(word) for word in words])
 
 
 @pytest.fixture(autouse=True)

@@ -6,26 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner
 
-from artgan.cli.main import app
 from tests.generators import untrained_run
+from tests.running import artgan
 
+pytestmark = pytest.mark.usefixtures("one_thread", "studio")
 SHORT = ["--batch", "4", "--kimg", "0.008"]
-
-
-def artgan(*words: object) -> Any:
-    """Run a command in this process."""
-    return CliRunner().invoke(app, [str(word) for word in words])
-
-
-@pytest.fixture(autouse=True)
-def studio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, one_thread: None) -> Path:
-    """An empty working folder."""
-    folder = tmp_path / "studio"
-    folder.mkdir()
-    monkeypatch.chdir(folder)
-    return folder
 
 
 def test_train_from_a_run_says_what_was_kept_and_goes_on(paintings: Path) -> None:

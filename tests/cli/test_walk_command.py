@@ -7,15 +7,13 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
-from typer.testing import CliRunner
 
-from artgan.cli.main import app
 from artgan.engine.video import read_film_recipe
 from tests.filming import decoded_film, write_tone
 from tests.generators import untrained_run
+from tests.running import artgan
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 posix = pytest.mark.skipif(os.name != "posix", reason="POSIX signals")
@@ -27,11 +25,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     untrained_run(Path("runs"), ("apple", "pear"), z_dim=8)
     return tmp_path
-
-
-def artgan(*words: object) -> Any:
-    """Run a command in this process."""
-    return CliRunner().invoke(app, [str(word) for word in words])
 
 
 def test_a_walk_names_its_film_on_stdout() -> None:

@@ -3,20 +3,14 @@
 import hashlib
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
-from typer.testing import CliRunner
 
-from artgan.cli.main import app
 from artgan.engine import weights
 from artgan.engine.weights import Weights
+from tests.running import artgan
 
 CONTENT = b"weights" * 1000
-
-
-def artgan(*words: str) -> Any:
-    return CliRunner().invoke(app, list(words))
 
 
 @pytest.fixture(autouse=True)
