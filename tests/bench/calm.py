@@ -13,16 +13,16 @@ is undone exactly, and no measure here asks the optical flow that the films were
 - style, patches, kept: of the last frame, as `tests.bench.style` measures them, through our own encoder;
 - sharp: the last frame's mean difference between neighbours, as a share of that of the same frame painted for itself.
 
-Measured on a CPU (two busy cores), `--size 128 --frames 6 --detail fast`, Logsdail's St. Martin-in-the-Fields after Van
-Gogh's Daubigny's Garden, and a disc of Monet's Regatta. At most a third of the change was asked for, and 1/255 of
-`still`:
+Measured on one CPU core, `--size 96 --frames 5 --detail fast`, Logsdail's St. Martin-in-the-Fields after Van Gogh's
+Daubigny's Garden, and a disc of Redon's Pandora:
 
-    clip   way    change  share  style  patches  kept  sharp
-    still  film     0.00      -  23.40   0.0553 0.642  1.000
-    pan    alone   13.83  1.000  23.08   0.0547 0.589  1.000
-    pan    film     2.10  0.152  24.27   0.0545 0.566  1.028
-    disc   alone   10.09  1.000  23.03   0.0505 0.639  1.000
-    disc   film     2.34  0.232  23.60   0.0497 0.635  0.987
+    clip   way    change  share  style  patches  kept  sharp  seconds
+    still  alone    0.00  0.000  31.82   0.0600 0.588  1.000      5.0
+    still  film     0.00  0.000  31.82   0.0600 0.588  1.000      3.8
+    pan    alone   14.40  1.000  31.94   0.0601 0.567  1.000     18.0
+    pan    film     1.42  0.099  32.60   0.0599 0.580  0.994      5.9
+    disc   alone   10.69  1.000  31.76   0.0462 0.611  1.000     18.2
+    disc   film     2.24  0.210  32.82   0.0452 0.586  0.980      6.0
 """
 
 import argparse

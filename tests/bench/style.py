@@ -35,6 +35,8 @@ Measured on 2 AVX512 cores, 512 px, lower is better but for `kept`. Church after
     gatys-teacher:0.1          7.10    0.046  0.478  (machine was busy)
     gatys-teacher-long:1      10.02    0.029  0.586  749 steps
 
+`instant`, means of all 5 x 8 pairs: 32.55, 0.080, 0.642, colors 1.72, in 1.3 s (median, one busy core), 0.6 GiB.
+
 Means over church and terrace after gogh and delaunay: `fast` 7.71, 0.045, 0.502 in 21.6 s (median), `normal` 7.02,
 0.035, 0.546 in 41.4 s; 1.3 GiB at most.
 """

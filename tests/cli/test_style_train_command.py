@@ -2,14 +2,12 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
-from typer.testing import CliRunner
 
-from artgan.cli.main import app
 from artgan.engine.images import read_recipe
 from tests.painting import picture
+from tests.running import artgan
 from tests.teaching import quicken_lessons
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -22,11 +20,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     quicken_lessons(monkeypatch)
     picture(Path("style.jpg"), 1, 48, 40)
     return tmp_path
-
-
-def artgan(*words: object) -> Any:
-    """Run a command in this process."""
-    return CliRunner().invoke(app, [str(word) for word in words])
 
 
 def test_the_file_is_named_on_stdout_and_the_next_command_on_stderr() -> None:
