@@ -6,7 +6,6 @@ import torch
 from torch import nn
 
 from artgan.engine.checkpoint import STATE, load_state, misfit
-from artgan.engine.images import MODES
 from artgan.errors import CheckpointError
 from artgan.models import build_discriminator
 from artgan.models.trained import LoadedGenerator, Undrawn
@@ -27,10 +26,8 @@ def read_discriminator(model: LoadedGenerator, checkpoint: Path) -> nn.Module:
             "A generator that comes without its checkpoint has no discriminator.", "Name the run it was trained in."
         )
     tensors = {name[2:]: tensor for name, tensor in load_state(checkpoint).items() if name.startswith("D.")}
-    width, height = model.settings.data.size
-    shape = (len(MODES[model.settings.data.channels]), height, width)
     with torch.device("meta"), Undrawn():
-        network = build_discriminator(model.settings.model, shape, model.c_dim)
+        network = build_discriminator(model.settings.model, model.shape, model.c_dim)
     problem = misfit(tensors, network.state_dict())
     if not problem and not all(bool(tensor.isfinite().all()) for tensor in tensors.values()):
         problem = "it holds what is no number"

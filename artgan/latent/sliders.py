@@ -20,7 +20,7 @@ from artgan.engine.tensors import LONGEST_NAME, MOST_ROWS
 from artgan.errors import CheckpointError, UsageError
 from artgan.models.directions import read_directions, write_directions
 from artgan.models.packed import SUFFIX
-from artgan.models.trained import LoadedGenerator, locate
+from artgan.models.trained import LoadedGenerator, home_of, locate
 
 FOUND = Path("explore") / "found.json"
 """What `artgan explore` found, in a run's folder."""
@@ -308,5 +308,4 @@ def _home(run: str | Path | None, runs_dir: Path) -> Path:
         raise CheckpointError(
             f"{place} is packed, with the sliders it has.", "Name directions in its run, and pack it again."
         )
-    parents = place.absolute().parents
-    return parents[2] if len(parents) > 2 and parents[1].name == "checkpoints" else parents[0]
+    return home_of(place.absolute())

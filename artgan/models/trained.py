@@ -68,6 +68,11 @@ class LoadedGenerator:
         return found
 
     @property
+    def shape(self) -> tuple[int, int, int]:
+        """(channels, height, width) of its pictures."""
+        return picture_shape(self.settings)
+
+    @property
     def takes_text(self) -> bool:
         """Whether it draws from texts."""
         return self.settings.data.captions
@@ -157,10 +162,9 @@ def _load(path: Path, device: str) -> LoadedGenerator:
         network = build_generator(settings.model, shape, c_dim)
         network.load_state_dict(file.tensors)
     engine = Engine.detect(device, "float32")
-    home = path.parents[2] if len(path.parents) > 2 and path.parents[1].name == "checkpoints" else path.parent
     network = engine.place(network).eval()
     packed = file.directions if file.directions or path.suffix == SUFFIX else None
-    model = LoadedGenerator(network, settings, file.classes, file.nimg, file.run, home, engine)
+    model = LoadedGenerator(network, settings, file.classes, file.nimg, file.run, home_of(path), engine)
     return replace(model, texts=file.texts, packed=packed)
 
 
@@ -202,6 +206,18 @@ def locate(run: str | Path | None, runs_dir: Path) -> Path | Run:
     return find_run(run, runs_dir)
 
 
+def picture_shape(settings: Settings) -> tuple[int, int, int]:
+    """(channels, height, width) of the pictures that a model of these settings draws."""
+    width, height = settings.data.size
+    return len(MODES[settings.data.channels]), height, width
+
+
+def home_of(path: Path) -> Path:
+    """The run folder that a generator's file lies in, or the folder of one that was shared without its run."""
+    parents = path.parents
+    return parents[2] if len(parents) > 2 and parents[1].name == "checkpoints" else parents[0]
+
+
 def read_header(file: GeneratorFile, path: Path) -> tuple[Settings, tuple[int, int, int]]:
     """The settings that a generator was trained with, and the shape of its pictures, (channels, height, width).
 
@@ -215,8 +231,7 @@ def read_header(file: GeneratorFile, path: Path) -> tuple[Settings, tuple[int, i
         settings = validated(values)
     except SettingError as error:
         raise CheckpointError(f"The header of {path} is damaged: {error.message}", hint) from error
-    width, height = settings.data.size
-    own = (len(MODES[settings.data.channels]), height, width)
+    own = picture_shape(settings)
     if shape != list(own):
         raise CheckpointError(f"The header of {path} does not name the picture shape of its settings.", hint)
     if settings.data.captions and file.classes:

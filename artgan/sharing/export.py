@@ -110,7 +110,7 @@ def export(
         run=model.run,
         nimg=model.nimg,
         inputs={name: ("N", *value.shape[1:]) for name, value in named},
-        output=("N", *_shape(model)),
+        output=("N", *model.shape),
         sliders=tuple(directions),
         difference=difference,
         size=len(raw),
@@ -133,11 +133,6 @@ def _meant(asked: Format | None, out: Path | None) -> tuple[Format, Path | None]
     return found, out
 
 
-def _shape(model: LoadedGenerator) -> tuple[int, int, int]:
-    width, height = model.settings.data.size
-    return {"rgb": 3, "rgba": 4, "grey": 1}[model.settings.data.channels], height, width
-
-
 @torch.no_grad()
 def _pictures(model: LoadedGenerator, directions: Directions, count: int) -> tuple[dict[str, torch.Tensor], Pictures]:
     """Inputs by name, and what PyTorch makes of them."""
@@ -153,7 +148,7 @@ def _apart(found: Pictures, wanted: Pictures) -> float:
 def _onnx(model: LoadedGenerator, directions: Directions, _: str | None) -> tuple[bytes, float | None]:
     names, label = input_names(model, directions), label_of(model, directions)
     sizes = {"z": model.settings.model.z_dim, "sliders": len(directions)}
-    raw = onnx_bytes(plan_of(model, directions), names, sizes, _shape(model), label)
+    raw = onnx_bytes(plan_of(model, directions), names, sizes, model.shape, label)
     inputs, wanted = _pictures(model, directions, 3)
     found = run_onnx(raw, {name: value.numpy() for name, value in inputs.items()})
     return raw, None if found is None else _apart(found, wanted)

@@ -55,8 +55,6 @@ def label_of(model: LoadedGenerator, directions: Mapping[str, torch.Tensor]) -> 
 
 def generator_file(model: LoadedGenerator, directions: Mapping[str, torch.Tensor]) -> GeneratorFile:
     """The file of a generator to share, with its directions."""
-    width, height = model.settings.data.size
-    channels = {"rgb": 3, "rgba": 4, "grey": 1}[model.settings.data.channels]
-    settings = {**public(model.settings), "shape": [channels, height, width]}
+    settings = {**public(model.settings), "shape": [*model.shape]}
     tensors = model.network.state_dict()
     return GeneratorFile(tensors, settings, model.classes, model.nimg, model.run, model.texts, dict(directions))
