@@ -7,6 +7,7 @@
     ├── StorageError        5  a run, checkpoint or output cannot be read or written
     │   └── CheckpointError 5  a checkpoint is missing, damaged or does not fit
     ├── DeviceError         6  the device is not there or its memory is full
+    │   └── ProcessLost     6  one of several processes that do one job is gone
     ├── WeightsError        7  downloaded weights are missing, damaged or cannot be fetched
     └── Interrupted       130  stopped by the user; what was made is saved
 
@@ -65,6 +66,10 @@ class DeviceError(ArtganError):
     """The device is not there, or its memory is full."""
 
     exit_code = 6
+
+
+class ProcessLost(DeviceError):
+    """One of several processes that do one job is gone, or cannot be reached."""
 
 
 class WeightsError(ArtganError):

@@ -13,6 +13,7 @@ import psutil
 import torch
 
 from artgan.config import DEVICES, EngineSettings
+from artgan.engine.processes import launched, local_rank, size
 from artgan.errors import DeviceError
 
 M = TypeVar("M", bound=torch.nn.Module)
@@ -106,6 +107,7 @@ class Engine:
             "channels_last": self.channels_last,
             "deterministic": self.deterministic,
             "threads": self.threads,
+            "processes": size(),
             "why": list(self.why),
         }
 
@@ -113,13 +115,19 @@ class Engine:
 def _choose_device(asked: str) -> tuple[torch.device, str]:
     if asked == "auto":
         if torch.cuda.is_available():
-            return torch.device("cuda"), f"{device_name(torch.device('cuda'))}: an NVIDIA GPU is here."
-        if torch.backends.mps.is_available():
+            device = _own_gpu()
+            return device, f"{device_name(device)}: an NVIDIA GPU is here."
+        if torch.backends.mps.is_available() and not launched():
             return torch.device("mps"), "mps: an Apple GPU is here."
         return torch.device("cpu"), f"cpu ({torch.get_num_threads()} threads): no GPU that PyTorch can use is here."
     if not re.fullmatch(DEVICES, asked):
         raise DeviceError(f"There is no kind of device {asked!r}.", "Use auto, cpu, cuda, cuda:N or mps.")
     device = torch.device(asked)
+    if device.type == "mps" and launched():
+        raise DeviceError(
+            f"{size()} processes cannot share an Apple GPU: nothing carries sums between them there.",
+            "Train in one process, or add --device cpu.",
+        )
     there = {
         "cpu": True,
         "mps": torch.backends.mps.is_available(),
@@ -128,7 +136,26 @@ def _choose_device(asked: str) -> tuple[torch.device, str]:
     if not there[device.type]:
         built = "" if device.type != "cuda" or torch.version.cuda else " (this PyTorch is built without CUDA)"
         raise DeviceError(f"The device {asked} is not here{built}.", "Leave --device away, or see `artgan doctor`.")
+    if device.type == "cuda" and launched():
+        if device.index is not None:
+            raise DeviceError(
+                f"The device {asked} is one GPU, and there are {size()} processes.",
+                "Use --device cuda, which gives each its own.",
+            )
+        device = _own_gpu()
     return device, f"{asked}: you asked for it."
+
+
+def _own_gpu() -> torch.device:
+    """The GPU of this process: the only one it needs, or one for each process of a team on this machine."""
+    if not launched():
+        return torch.device("cuda")
+    if local_rank() >= torch.cuda.device_count():
+        raise DeviceError(
+            f"This machine has {torch.cuda.device_count()} GPUs, and process {local_rank()} (from 0) has none.",
+            f"Start with --nproc-per-node {torch.cuda.device_count()}, or add --device cpu.",
+        )
+    return torch.device("cuda", local_rank())
 
 
 def _choose_dtype(device: torch.device, asked: str) -> tuple[torch.dtype, str]:
