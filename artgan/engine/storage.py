@@ -8,6 +8,7 @@ import json
 import os
 import re
 import shutil
+import socket
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ except ImportError:  # Windows: two sessions on one run are not kept apart there
     fcntl = None  # type: ignore[assignment]
 
 RUNS_HINT = "`artgan runs` lists the runs in ./runs; --runs names another folder."
+_MACHINE = hashlib.blake2b(socket.gethostname().encode(), digest_size=4).hexdigest()
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -99,8 +101,8 @@ def atomic_folder(folder: Path) -> Iterator[Path]:
 
 
 def beside(path: Path) -> Path:
-    """A temporary name in the same folder that no other thread or process uses."""
-    return path.with_name(f".{_fitting(path.name)}.{threading.get_ident()}.{os.getpid()}.tmp")
+    """A temporary name in the same folder that no other thread, process or machine uses."""
+    return path.with_name(f".{_fitting(path.name)}.{threading.get_ident()}-{_MACHINE}.{os.getpid()}.tmp")
 
 
 def _fitting(name: str) -> str:
@@ -110,10 +112,14 @@ def _fitting(name: str) -> str:
 
 
 def sweep(folder: Path, name: str | None = None) -> None:
-    """Remove temporary files and folders that a killed process left here, all or those that were to get a name."""
+    """Remove temporary files and folders that a killed process left here, all or those that were to get a name.
+
+    Those of another machine, in a folder that both share, are left alone: its processes cannot be asked for.
+    """
     for path in folder.glob(".*.tmp" if name is None else f".{glob.escape(_fitting(name))}.*.*.tmp"):
-        owner = path.name.split(".")[-2]
-        if owner.isdecimal() and not _alive(int(owner)):
+        thread, owner = path.name.split(".")[-3:-1]
+        machine = thread.partition("-")[2]
+        if machine in ("", _MACHINE) and owner.isdecimal() and not _alive(int(owner)):
             if path.is_dir():
                 shutil.rmtree(path, ignore_errors=True)
             else:
