@@ -40,6 +40,7 @@ class EngineSettings(Section):
     device: str = Field("auto", pattern=rf"^({DEVICES})$", description="auto, cpu, cuda, cuda:1 or mps")
     precision: Literal["auto", "float32", "bf16"] = Field("auto", description="number format of the heavy arithmetic")
     deterministic: bool = Field(False, description="refuse operations whose results vary between GPU runs")
+    cache_gb: Positive = Field(20.0, description="what decoded shards may take on disk, in 10^9 bytes")
 
 
 class DataSettings(Section):
@@ -54,6 +55,7 @@ class DataSettings(Section):
     captions: bool = Field(False, description="paint what a text says: captions of the pictures in place of classes")
     balanced: bool = Field(False, description="show every class equally often")
     mirror: bool = Field(False, description="flip half of the pictures left to right")
+    shuffle: Count = Field(16384, description="shards: so many pictures at least are mixed among one another")
 
     @property
     def size(self) -> tuple[int, int]:
@@ -106,6 +108,9 @@ class TrainSettings(Section):
         0.0, description="learning rates fall along a cosine to 1 % at this kimg; 0 is off"
     )
     one_pass: bool = Field(False, description="both networks learn from one pass through the discriminator: faster")
+    sync_norm: bool = Field(
+        True, description="under torchrun, batch norm looks at the batches of all processes: as one would have it"
+    )
     match: NotNegative = Field(
         0.0, description="weight of matching what the embedded encoder sees in generated and in real pictures; 0 is off"
     )

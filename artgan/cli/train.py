@@ -22,7 +22,12 @@ Tensorboard = Annotated[bool, typer.Option("--tensorboard", help="Write for Tens
 
 def train(
     data: Annotated[
-        Path, typer.Argument(metavar="FOLDER", help="Folder or zip of pictures; class folders make it conditional.")
+        list[Path],
+        typer.Argument(
+            metavar="DATA",
+            help="Folder or zip of pictures; class folders make it conditional. "
+            "Or shards: .tar files, a folder of them, 'shards/{000..099}.tar', or a list of their paths (.txt).",
+        ),
     ],
     preset: Annotated[
         str,
@@ -65,7 +70,7 @@ def train(
     tensorboard: Tensorboard = False,
     as_json: Json = False,
 ) -> None:
-    """Train a GAN on a folder of pictures, or go on with it.
+    """Train a GAN on a folder of pictures, or on shards of many, or go on with it.
 
     The same command again continues the latest run on the same pictures and settings.
     Ctrl-C saves and stops.
@@ -78,11 +83,12 @@ def train(
         raise typer.BadParameter("--captions takes the place of --labels and --no-labels: give one of them.")
     from artgan.cli.training_screen import TrainingScreen
     from artgan.config import parse_sets
+    from artgan.data.shard_names import joined
     from artgan.training.train import train as library_train
 
     with stop_signals() as should_stop, quiet_native_code(), TrainingScreen(minutes) as screen:
         result = library_train(
-            data,
+            joined(data),
             preset=preset,
             overrides=parse_sets(sets or []),
             kimg=kimg,
@@ -116,7 +122,7 @@ def train(
 
 def resume(
     run: Annotated[str | None, typer.Argument(help="Number, name or folder of a run; the latest by default.")] = None,
-    data: Annotated[Path | None, typer.Option(help="Where the pictures are now, when they were moved.")] = None,
+    data: Annotated[Path | None, typer.Option(help="Where the pictures or shards are now, if moved.")] = None,
     sets: Sets = None,
     kimg: TotalKimg = None,
     minutes: Minutes = None,

@@ -7,7 +7,9 @@ from types import TracebackType
 from tqdm import tqdm
 
 from artgan.cli.screen import clock, visible
-from artgan.data.cache import DatasetReady, DecodeProgress
+from artgan.data.cache import DataEvent, DatasetReady, DecodeProgress
+from artgan.data.shard_cache import Damaged
+from artgan.data.shard_names import shown
 from artgan.data.sources import BESIDE
 from artgan.metrics.features import ScoreProgress
 from artgan.training.events import Alarmed, Event, Notice, RunStarted, Saved, Scored, Stats, Step
@@ -35,7 +37,7 @@ class TrainingScreen:
         if self.bar is not None:
             self.bar.close()
 
-    def __call__(self, event: Event | DecodeProgress | DatasetReady) -> None:
+    def __call__(self, event: Event | DataEvent) -> None:
         """Draw one event."""
         if isinstance(event, Step):
             self._step(event)
@@ -49,6 +51,8 @@ class TrainingScreen:
             self._reading(event, "Looking at pictures, for scores", "picture")
         elif isinstance(event, DatasetReady):
             self._dataset(event)
+        elif isinstance(event, Damaged):
+            self._damaged(event)
         elif isinstance(event, RunStarted):
             self._start(event)
         elif isinstance(event, Saved):
@@ -77,14 +81,16 @@ class TrainingScreen:
         self._close()
         crops = f" as {event.pictures:,} crops" if event.pictures != event.files else ""
         known = " (already decoded)" if event.from_cache else ""
-        self._say(f"{event.source}: {event.files:,} pictures{crops}{known}.")
+        self._say(f"{shown(event.source)}: {event.files:,} pictures{crops}{known}.")
         if event.classes:
             told = ", ".join(f"{name} {count}" for name, count in event.classes.items())
             self._say(f"{len(event.classes)} classes: {told}. (--no-labels trains without.)")
         if event.captions:
             self._say(_told(event.captions))
         if event.enlarged:
-            self._say(f"{event.enlarged:,} of them are smaller than the training picture and were enlarged.")
+            some = "is smaller" if event.enlarged == 1 else "are smaller"
+            was = "was" if event.enlarged == 1 else "were"
+            self._say(f"{event.enlarged:,} of them {some} than the training picture and {was} enlarged.")
         problems = [(name, reason) for name, reason in event.skipped if reason != BESIDE]
         for name, reason in problems[:_SHOWN_SKIPS]:
             self._say(f"Skipped {name}: {reason}")
@@ -93,6 +99,11 @@ class TrainingScreen:
         if beside := len(event.skipped) - len(problems):
             files = "1 file beside the pictures was" if beside == 1 else f"{beside:,} files beside the pictures were"
             self._say(f"{files} left alone.")
+
+    def _damaged(self, event: Damaged) -> None:
+        name, reason = event.broken[0]
+        told = f"{len(event.broken):,} of {event.pictures:,} pictures cannot be read, such as {name}: {reason}"
+        self._say(f"{event.shard}: {told}. The nearest readable ones are shown in their place.")
 
     def _start(self, event: RunStarted) -> None:
         self._close()

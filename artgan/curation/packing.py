@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import hashlib
 import io
 import json
 import os
@@ -19,8 +20,10 @@ from artgan.curation.report import Progress
 from artgan.engine.storage import atomic_folder, beside, naming_the_path, sweep
 from artgan.errors import DatasetError, UsageError
 
-CLASSES = "classes.json"
-"""Names of the classes, in the order of their numbers."""
+CLASSES, INDEX = "classes.json", "shards.json"
+"""Beside shards: names of the classes, in the order of their numbers; what is in every shard."""
+_INDEX_VERSION = 1
+_NO_CLASS = -1
 _COMPRESSED = {".png", ".jpg", ".jpeg"}
 _KEY = 16
 """Digits of the digest in a key: 64 bits. Among a million pictures two are alike once in 37 million sets."""
@@ -109,7 +112,14 @@ def pack_shards(
     line of the manifest). A loader reads whole shards, one after the other, and mixes only among the few samples that
     it holds, so shards sorted by class would give batches of one class. The order is therefore that of the digests of
     content: as good as a shuffle, and the same each time. Shards are `000000.tar` and so on, or `train-000000.tar`,
-    which loaders take as `train-{000000..000012}.tar`; classes.json, the manifest and the report lie beside them.
+    which loaders take as `train-{000000..000012}.tar`; classes.json, the manifest and the report lie beside them, and
+    the index, so that nobody need read all shards to know what is in them:
+
+        {"version": 1, "classes": [name, ...], "shards": {"000000.tar": {
+            "bytes": of the file, "digest": BLAKE2b of it, 16 bytes in hexadecimal, "pictures": how many,
+            "labels": [number of the class of each, in order, -1 without], "captions": [of each, "" without]}}}
+
+    Labels and captions are null in a shard where no picture has any.
 
     Args:
         folder: that holds the set.
@@ -132,24 +142,55 @@ def pack_shards(
         raise UsageError(f"{target} is not an empty folder.", "Choose a folder that is new or empty.")
     classes = sorted({sample.label for sample in samples if sample.label is not None})
     watch = functools.partial(watched, on_event, should_stop, _STEP)
-    shards: list[Path] = []
+    index: dict[str, dict[str, Any]] = {}
     done = 0
     with naming_the_path(target), contextlib.suppress(FileNotFoundError):
         target.rmdir()  # Windows renames nothing onto a folder
     with atomic_folder(target) as temporary:
         for name, members in _planned(folder, samples, classes, shard_bytes):
-            with tarfile.open(temporary / name, "w", format=tarfile.USTAR_FORMAT) as shard:
-                for sample in members:
-                    for part in sample:
-                        _add(shard, part)
-                    done += 1
-                    watch(done, len(samples))
-            shards.append(target / name)
-        _lay_beside(temporary, folder, classes)
-    return shards
+            with _Digested(temporary / name) as file:
+                with tarfile.open(fileobj=file, mode="w", format=tarfile.USTAR_FORMAT) as shard:
+                    for _, parts in members:
+                        for part in parts:
+                            _add(shard, part)
+                        done += 1
+                        watch(done, len(samples))
+                index[name] = {
+                    "bytes": file.tell(),
+                    "digest": file.digest.hexdigest(),
+                    **_told([sample for sample, _ in members], classes),
+                }
+        _lay_beside(temporary, folder, classes, index)
+    return [target / name for name in index]
 
 
-def _lay_beside(shards: Path, folder: Path, classes: Sequence[str]) -> None:
+class _Digested(io.BufferedWriter):
+    """A file to write from its start to its end, and the digest of what was written."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(io.FileIO(path, "w"))
+        self.digest = hashlib.blake2b(digest_size=16)
+
+    def write(self, data: Any, /) -> int:
+        self.digest.update(data)
+        return super().write(data)
+
+
+def _told(samples: Sequence[Sample], classes: Sequence[str]) -> dict[str, Any]:
+    """What the index says of the samples of a shard."""
+    numbers = {label: number for number, label in enumerate(classes)}
+    labels = [numbers[sample.label] if sample.label is not None else _NO_CLASS for sample in samples]
+    captions = [sample.caption or "" for sample in samples]
+    return {
+        "pictures": len(samples),
+        "labels": labels if max(labels) > _NO_CLASS else None,
+        "captions": captions if any(captions) else None,
+    }
+
+
+def _lay_beside(shards: Path, folder: Path, classes: Sequence[str], index: Mapping[str, Any]) -> None:
+    whole = {"version": _INDEX_VERSION, "classes": classes, "shards": index}
+    (shards / INDEX).write_text(json.dumps(whole, ensure_ascii=False) + "\n", encoding="utf-8")
     if classes:
         (shards / CLASSES).write_text(json.dumps(classes, ensure_ascii=False) + "\n", encoding="utf-8")
     for name in (MANIFEST, PAGE):
@@ -168,12 +209,12 @@ class _Part:
 
 def _planned(
     folder: Path, samples: Sequence[Sample], classes: Sequence[str], shard_bytes: int
-) -> Iterator[tuple[str, list[list[_Part]]]]:
-    """Name and samples of every shard."""
+) -> Iterator[tuple[str, list[tuple[Sample, list[_Part]]]]]:
+    """Name of every shard, and its samples with their files."""
     numbers = {label: number for number, label in enumerate(classes)}
     keys: Counter[str] = Counter()
     counts: Counter[str] = Counter()
-    shard: list[list[_Part]] = []
+    shard: list[tuple[Sample, list[_Part]]] = []
     taken = 0
     before: str | None = None
 
@@ -190,7 +231,7 @@ def _planned(
         if shard and (sample.split != before or _rounded(taken + needed + 2 * _BLOCK, _RECORD) > shard_bytes):
             yield named(before), shard
             shard, taken = [], 0
-        shard.append(parts)
+        shard.append((sample, parts))
         taken += needed
         before = sample.split
     if shard:

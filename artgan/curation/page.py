@@ -285,12 +285,12 @@ def evenly(weights: Sequence[int], room: int) -> list[int]:
 
 
 def training_command(report: CurationReport, crops: int) -> str:
-    """The command that trains on the set; nothing for shards, which are for other programs."""
-    if report.folder is None or report.settings.format == "webdataset":
+    """The command that trains on the set; nothing for a zip or shards in parts, of which none has a name of its own."""
+    if report.folder is None:
         return ""
     labels = " --no-labels" if report.settings.labels == "none" else ""
-    if report.settings.split is not None and report.settings.format == "zip":
-        return ""  # of a zip all is trained on
+    if report.settings.split is not None and report.settings.format != "folder":
+        return ""
     place = report.folder / "train" if report.settings.split is not None else report.folder
     return f"artgan train {_argument(place)}{f' --crops {crops}' if crops else ''}{labels} --minutes 10"
 

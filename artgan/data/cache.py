@@ -7,17 +7,13 @@
 KEY is a digest of the content of the source and of the settings that shape the pictures.
 """
 
-import contextlib
 import hashlib
-import io
 import json
 import math
 import os
-import random
 import shutil
-import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,18 +21,17 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from artgan.config import DataSettings
 from artgan.data.captions import captioned, without_captions
+from artgan.data.decoding import VERSION, Decoder
+from artgan.data.shard_cache import SHARDS_FOLDER, Damaged
 from artgan.data.sources import BESIDE, PictureFile, Source, scan
-from artgan.engine.images import MODES, decode, quiet_decoding
+from artgan.engine.images import MODES, quiet_decoding
 from artgan.engine.storage import atomic_folder, cache_folder, read_json
 from artgan.errors import DatasetError, Interrupted, StorageError
 
-VERSION = 1  # raise it when the same file and settings give other pixels
 _INDEX = {"source", "count", "files", "shape", "classes", "labels", "skipped", "enlarged"}
-_PACKED_AT_ONCE, _PIXELS_AT_ONCE = 1 << 28, 200_000_000
 MIN_PICTURES = 4
 """Fewer training pictures than this are refused: there is nothing to learn a distribution from."""
 
@@ -61,6 +56,7 @@ class DatasetReady:
         skipped: (name, reason) of every file that was not used; those that were never meant to be pictures come last.
         enlarged: files that were smaller than a training picture.
         from_cache: whether nothing had to be decoded.
+        Of shards, what cannot be read, is small or had to be decoded is known of the first group of the order only.
         captions: pictures per caption, the commonest first; empty when they are not asked for.
     """
 
@@ -74,7 +70,7 @@ class DatasetReady:
     captions: dict[str, int] = field(default_factory=dict)
 
 
-DataEvent = DecodeProgress | DatasetReady
+DataEvent = DecodeProgress | DatasetReady | Damaged
 
 
 @dataclass(frozen=True)
@@ -95,13 +91,28 @@ def list_cache() -> list[CacheEntry]:
         index = read_index(folder) or {"source": "(damaged)", "count": 0, "shape": []}
         size = sum(file.stat().st_size for file in folder.iterdir())
         entries.append(CacheEntry(folder, index["source"], index["count"], "x".join(map(str, index["shape"])), size))
-    return entries
+    return [*entries, *_list_shards()]
+
+
+def _list_shards() -> list[CacheEntry]:
+    """Decoded shards, those of one folder and shape as one set."""
+    sets: dict[tuple[str, str], tuple[int, int]] = {}
+    folder = cache_folder() / SHARDS_FOLDER
+    for file in sorted(folder.glob("[!.]*.u8")):
+        try:
+            told = read_json(file.with_suffix(".json"))
+            known, count = (str(told["source"]), "x".join(map(str, told["shape"]))), int(told["count"])
+        except (OSError, ValueError, KeyError, TypeError):
+            known, count = ("(damaged)", ""), 0
+        before = sets.get(known, (0, 0))
+        sets[known] = (before[0] + count, before[1] + file.stat().st_size)
+    return [CacheEntry(folder, source, count, shape, size) for (source, shape), (count, size) in sets.items()]
 
 
 def clear_cache() -> int:
-    """Remove all decoded pictures and remembered digests; returns the bytes freed."""
+    """Remove all decoded pictures and shards, and remembered digests; returns the bytes freed."""
     freed = 0
-    for folder in (cache_folder() / "pictures", cache_folder() / "digests"):
+    for folder in (cache_folder() / "pictures", cache_folder() / SHARDS_FOLDER, cache_folder() / "digests"):
         freed += sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
         shutil.rmtree(folder, ignore_errors=True)
     return freed
@@ -210,16 +221,10 @@ def _decode_all(
     labels: list[int] = []
     number_of = {label: number for number, label in enumerate(source.classes)}
     used = enlarged = done = 0
-    packed, pixels_open = _Room(_PACKED_AT_ONCE), _Room(_PIXELS_AT_ONCE)
+    decoder = Decoder(settings)
 
     def work(file: PictureFile) -> tuple[NDArray[np.uint8], bool] | str:
-        try:
-            with packed.take(file.bytes):
-                raw = read(file)
-                with pixels_open.take(_pixels(raw, settings)):
-                    return training_pictures(raw, file.digest, settings)
-        except Exception as error:  # a broken picture never stops the others
-            return why_unreadable(error)
+        return decoder.decode(file.bytes, lambda: read(file), lambda raw: file.digest)
 
     with (
         quiet_decoding(),
@@ -259,46 +264,6 @@ def _decode_all(
     (folder / "index.json").write_text(json.dumps(index), encoding="utf-8")
 
 
-def why_unreadable(error: Exception) -> str:
-    """Why a picture could not be had: it is broken, or (a zip's checksum, a file that vanished) not even its bytes."""
-    if isinstance(error, DatasetError):
-        return error.message
-    return f"cannot be read: {' '.join(str(error).split())[:120] or type(error).__name__}"
-
-
-def _pixels(raw: bytes, settings: DataSettings) -> int:
-    """How many pixels a picture has once it is decoded; 0 for what is no picture."""
-    try:
-        with Image.open(io.BytesIO(raw)) as opened:
-            if settings.crops == 1:
-                opened.draft(None, (2 * max(settings.size),) * 2)
-            return opened.width * opened.height
-    except Exception:  # decoding says what is wrong with it
-        return 0
-
-
-class _Room:
-    """Lets threads work side by side while what they hold fits into `size`; one that holds more works alone."""
-
-    def __init__(self, size: int) -> None:
-        self._size = self._free = size
-        self._changed = threading.Condition()
-
-    @contextlib.contextmanager
-    def take(self, amount: int) -> Iterator[None]:
-        """Wait until there is room for `amount`, and hold it."""
-        amount = min(amount, self._size)
-        with self._changed:
-            self._changed.wait_for(lambda: self._free >= amount)
-            self._free -= amount
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._free += amount
-                self._changed.notify_all()
-
-
 def too_few(source: Source, usable: int, skipped: list[tuple[str, str]], settings: DataSettings) -> DatasetError:
     """The error for a source with fewer than MIN_PICTURES usable pictures."""
     reasons = Counter(reason for _, reason in [*source.passed_over, *skipped]).most_common(3)
@@ -308,43 +273,7 @@ def too_few(source: Source, usable: int, skipped: list[tuple[str, str]], setting
     if usable:
         return DatasetError(message, f"Add pictures, or take several crops of each with --crops {MIN_PICTURES * 5}.")
     if any(name.endswith(".tar") for name, _ in skipped):
-        return DatasetError(message, "Shards (.tar) are for other programs: curate into a folder or a zip.")
+        return DatasetError(
+            message, "Shards (.tar) that have a folder to themselves are trained on; or name them: FOLDER/*.tar."
+        )
     return DatasetError(message, "Point at the folder that holds the pictures: JPEG, PNG, TIFF, WebP and many more.")
-
-
-def training_pictures(raw: bytes, digest: str, settings: DataSettings) -> tuple[NDArray[np.uint8], bool]:
-    """The crops of one picture, (crops, height, width, channels), and whether it had to be enlarged.
-
-    Crops are drawn from the picture's own content, so they stay the same when other pictures come or go.
-
-    Raises:
-        DatasetError: it cannot be decoded.
-    """
-    width, height = settings.size
-    # Small crops need the full picture; a single one is scaled down anyway, so a JPEG may be decoded at less.
-    enough = (2 * width, 2 * height) if settings.crops == 1 else None
-    picture = decode(raw, settings.channels, enough)
-    boxes = crop_boxes(picture.size, settings, digest)
-    crops = [picture.resize((width, height), Image.Resampling.LANCZOS, box, reducing_gap=3.0) for box in boxes]
-    pixels = np.stack([np.asarray(crop).reshape(height, width, -1) for crop in crops])
-    return pixels, picture.width < width or picture.height < height
-
-
-def crop_boxes(
-    size: tuple[int, int], settings: DataSettings, digest: str
-) -> Iterator[tuple[float, float, float, float]]:
-    """(left, top, right, bottom) of each crop, in pixels of a picture of `size`, all of the training shape's aspect.
-
-    The first is as large as fits, in the centre (or anywhere, with `crop` random). The others lie anywhere, their sides
-    spread evenly in logarithm from all of the picture down to a third of it, or to the training picture's own size.
-    """
-    width, height = settings.size
-    largest = min(size[0] / width, size[1] / height)
-    smallest = min(largest, max(1.0, largest / 3))
-    draw = random.Random(digest)
-    for number in range(settings.crops):
-        scale = largest if number == 0 else smallest * (largest / smallest) ** draw.random()
-        free = (size[0] - scale * width, size[1] - scale * height)
-        at = (0.5, 0.5) if number == 0 and settings.crop == "center" else (draw.random(), draw.random())
-        left, top = max(0.0, free[0] * at[0]), max(0.0, free[1] * at[1])
-        yield left, top, min(size[0], left + scale * width), min(size[1], top + scale * height)

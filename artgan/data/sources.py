@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
+from artgan.data.shard_names import refuse_shards
 from artgan.engine.storage import atomic_write, read_json
 from artgan.errors import ArtganError, DatasetError
 
-MAX_FILE_BYTES = 1 << 30
-MAX_TABLE_BYTES = 1 << 26
+MAX_FILE_BYTES, MAX_TABLE_BYTES = 1 << 30, 1 << 26
 _ZIP_HEADER_BYTES = 30
 BESIDE = "not a picture, by its name"
 """The reason of files that lie beside pictures and were never meant to be any."""
@@ -88,6 +88,7 @@ def scan(path: Path, labels: str = "auto", memo: Path | None = None) -> Source:
     Raises:
         DatasetError: there is nothing at `path`, it is no folder or zip, or the label table cannot be read.
     """
+    refuse_shards(path)
     if path.is_dir():
         found = _scan_folder(path, memo)
     elif path.is_file() and _is_zip(path):

@@ -99,12 +99,12 @@ def _chosen(pictures: Pictures, model: LoadedGenerator, class_name: str | None) 
         raise DatasetError(
             f"The classes of the pictures are no longer those that {model.run} was trained with.", "Train it again."
         )
-    places = torch.arange(len(pictures))
-    if class_name is not None:
-        places = places[pictures.labels == model.class_index(class_name)]
+    drawing = Streams(0).generator("pictures to interpret")
+    if class_name is None:
+        return tuple(pictures.sample(MOST_REAL, drawing).tolist())
+    places = torch.nonzero(pictures.labels == model.class_index(class_name)).flatten()
     if len(places) > MOST_REAL:
-        order = torch.randperm(len(places), generator=Streams(0).generator("pictures to interpret"))
-        places = places[order[:MOST_REAL].sort().values]
+        places = places[torch.randperm(len(places), generator=drawing)[:MOST_REAL].sort().values]
     return tuple(places.tolist())
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from artgan.data.cache import training_pictures, why_unreadable
+from artgan.data.decoding import training_pictures, why_unreadable
 from artgan.engine.images import quiet_decoding
 from artgan.engine.seeds import Streams
 from artgan.errors import CheckpointError, DatasetError, Interrupted, UsageError

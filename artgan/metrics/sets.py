@@ -9,9 +9,12 @@ import numpy as np
 import torch
 from PIL import Image
 
-from artgan.config import DataSettings, validated
-from artgan.data.cache import DataEvent, scan_again, why_unreadable
+from artgan.config import validated
+from artgan.data.cache import DataEvent, scan_again
+from artgan.data.decoding import why_unreadable
 from artgan.data.pictures import Pictures, load_pictures
+from artgan.data.shard_names import find_shards
+from artgan.engine import processes
 from artgan.engine.checkpoint import GENERATOR, whole_names
 from artgan.engine.images import decode, to_mode, to_uint8
 from artgan.engine.seeds import Streams, latents
@@ -88,7 +91,7 @@ def folder_set(path: Path) -> PictureSet:
         shape=None,
         classes=source.classes,
         labels=tuple(source.classes.index(file.label) for file in source.files if file.label is not None),
-        workers=os.cpu_count() or 1,
+        workers=max(1, (os.cpu_count() or 1) // processes.local_size()),
     )
 
 
@@ -111,11 +114,11 @@ def training_pictures(
         DatasetError: they are gone.
     """
     info = run.read_info()
-    settings: DataSettings = validated(read_config(run.config).values, where=str(run.config)).data
+    settings = validated(read_config(run.config).values, where=str(run.config))
     path = Path(info["data"]["path"])
-    if not path.exists():
+    if find_shards(path) is None and not path.exists():
         raise DatasetError(f"The pictures of {run.name} are no longer at {path}.", "Name real pictures with --real.")
-    pictures = load_pictures(path, settings, 0, on_event, should_stop)
+    pictures = load_pictures(path, settings.data, 0, on_event, should_stop, settings.engine.cache_gb)
     changed = pictures.fingerprint != info["data"]["fingerprint"]
     note = f"The pictures in {path} have changed since {run.name} was trained on them."
     return pictures, (note,) if changed else ()
@@ -204,10 +207,10 @@ def _picture(pixels: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> Image.I
 
 
 def is_pictures(path: Path) -> bool:
-    """Whether a path is a folder or file of pictures, and no run, checkpoint or generator."""
+    """Whether a path is a folder or file of pictures, or means shards of them, and no run, checkpoint or generator."""
     if path.is_dir():
         return not (path / "run.json").is_file() and not (path / GENERATOR).is_file()
-    return path.is_file() and path.suffix not in (".safetensors", SUFFIX)
+    return (path.is_file() and path.suffix not in (".safetensors", SUFFIX)) or find_shards(path) is not None
 
 
 def find_checkpoints(spec: str | Path | None, runs_dir: Path) -> tuple[Run | None, list[Path]]:

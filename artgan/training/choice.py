@@ -1,13 +1,17 @@
 """Which preset a set of pictures is trained with when nobody names one, and why."""
 
+import functools
+import itertools
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import torch
 
 from artgan.config import SMALLEST_MATCHED
 from artgan.data.cache import scan_again
+from artgan.data.shard_names import find_shards
+from artgan.data.shards import pictures_in, read_member
 from artgan.engine.images import open_picture
 from artgan.errors import DatasetError
 
@@ -44,19 +48,35 @@ def choose_preset(device: torch.device, asked: tuple[int, int] | None, pictures:
 
 
 def shorter_sides(path: Path) -> list[int]:
-    """The shorter sides of some pictures of a folder or zip, pixels; what cannot be opened is passed over.
+    """The shorter sides of some pictures, pixels; what cannot be opened is passed over.
+
+    Of shards they are the first of the first shard: `artgan curate` mixes, and its other headers need not be read.
 
     Raises:
-        DatasetError: there is no folder or zip.
+        DatasetError: there are no pictures at the path, or a shard is not a whole tar.
     """
-    source = scan_again(path, "none")
-    read = source.reader()
+    shards = find_shards(path)
     sides = []
-    for number in range(min(LOOKED_AT, len(source.files))):
-        file = source.files[number * len(source.files) // min(LOOKED_AT, len(source.files))]
+    for read in _in_shard(shards[0]) if shards is not None else _in_folder(path):
         try:
-            with open_picture(read(file)) as opened:
+            with open_picture(read()) as opened:
                 sides.append(min(opened.size))
         except (DatasetError, OSError):
             continue  # decoding will name it
     return sides
+
+
+def _in_folder(path: Path) -> Iterator[Callable[[], bytes]]:
+    """What reads some pictures of a folder or zip, evenly among all."""
+    source = scan_again(path, "none")
+    read = source.reader()
+    count = min(LOOKED_AT, len(source.files))
+    for number in range(count):
+        yield functools.partial(read, source.files[number * len(source.files) // count])
+
+
+def _in_shard(path: Path) -> Iterator[Callable[[], bytes]]:
+    """What reads the first pictures of a shard."""
+    with path.open("rb") as file:
+        for member in itertools.islice(pictures_in(path), LOOKED_AT):
+            yield functools.partial(read_member, file, member)

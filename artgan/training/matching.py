@@ -12,6 +12,7 @@ import torch.nn.functional as F
 
 from artgan.data.pictures import Pictures
 from artgan.engine.device import Engine
+from artgan.engine.sums import summed
 from artgan.models.encoder import load_encoder
 
 MOST_PICTURES = 2000
@@ -78,14 +79,14 @@ class Matching:
 
     @torch.no_grad()
     def measure(self, pictures: Pictures, mirror: bool, balanced: bool) -> None:
-        """Measure the moments of the real pictures: of all, or of as many as MOST_PICTURES that lie evenly among them.
+        """Measure the moments of the real pictures: of all, or of as many as MOST_PICTURES that stand for them.
 
         Args:
             pictures: the real pictures.
             mirror: whether they are shown flipped, too.
             balanced: whether every class is shown equally often.
         """
-        rows = torch.linspace(0, len(pictures) - 1, min(len(pictures), MOST_PICTURES)).long().unique()
+        rows = torch.from_numpy(pictures.sample(MOST_PICTURES))
         views = []
         for some in rows.split(32):
             seen = self._engine.pictures(pictures.at(some.tolist()))
@@ -131,6 +132,8 @@ class Matching:
         Its gradient is that of a batch whose own moments are as far off as the running ones: Santos et al. 2019,
         section 3.2, follow moving averages for the same reason, that a batch is too small to have a covariance.
 
+        The batch is that of all processes; each hands in its own part, and gets the same loss.
+
         Args:
             gen_img: (N, C, H, W) in [-1, 1].
             told: labels (N,), vectors of captions (N, c_dim), or None.
@@ -139,20 +142,21 @@ class Matching:
         overall, placed = self._features(gen_img)
         features = torch.cat([*overall, *placed], 1)
         own["seen"] = own["seen"] * MEMORY + (1 - MEMORY)
+        count = summed(features.new_tensor(len(features)))
 
-        def running(name: str, now: torch.Tensor) -> torch.Tensor:
-            moved = own[name] * MEMORY + now * (1 - MEMORY)
+        def running(name: str, sums: torch.Tensor) -> torch.Tensor:
+            moved = own[name] * MEMORY + summed(sums) / count * (1 - MEMORY)
             own[name] = moved.detach()
             return moved / own["seen"]
 
-        mean, square = running("mean", features.mean(0)), running("square", features.square().mean(0))
+        mean, square = running("mean", features.sum(0)), running("square", features.square().sum(0))
         std = (square - mean.square()).clamp_min(1e-6).sqrt()
         off = ((mean - own["target_mean"]).square() + (std - own["target_std"]).square()) @ own["weight"]
         if told is not None:
             everywhere = len(own["target_cross"])
             parts = (_vectors(told, len(own["told_mean"])) - own["told_mean"]) @ own["whiten"]
             apart = (features - own["target_mean"])[:, :everywhere]
-            cross = running("cross", apart.T @ parts / len(parts))
+            cross = running("cross", apart.T @ parts)
             off = off + (cross - own["target_cross"]).square().sum(1) @ own["weight"][:everywhere]
         return off * (own["seen"] / (1 - MEMORY))
 

@@ -64,7 +64,7 @@ class Reference:
             facts: what they are like, when it is known already: finding out takes a second or two.
         """
         self.mirror = mirror
-        chosen = torch.randperm(len(pictures), generator=Streams(seed).generator("reference"))[:MOST].sort()[0].numpy()
+        chosen = pictures.sample(MOST, Streams(seed).generator("reference"))
         parts = [pictures.at(chosen[start : start + 256]) for start in range(0, len(chosen), 256)]
         # Captions that hardly two pictures share are no kinds of pictures: then any two are compared.
         shared = pictures.labels.bincount()[pictures.labels] > 1

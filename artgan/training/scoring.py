@@ -99,7 +99,7 @@ class Scorer:
         self.network = open_network("artgan", self.engine)
         _, height, width = pictures.shape
         self.view = view_of(SIDE, (width, height))
-        some = choose(pictures_set(pictures, "the training pictures"))
+        some = choose(pictures)
         real = look(some, self.network, self.view, on_event, should_stop)
         self.real, self.real_moments = real.values, moments(real.values)
         self.floor = self._measure_floor(real)
@@ -180,20 +180,20 @@ def open_scorer(
         return None
 
 
-def choose(pictures: PictureSet) -> PictureSet:
+def choose(pictures: Pictures) -> PictureSet:
     """All pictures of a set, or MOST of them drawn once and for all."""
-    if pictures.count <= MOST:
-        return pictures
-    order = torch.randperm(pictures.count, generator=Streams(0).generator("scored pictures"))[:MOST]
-    chosen = order.sort().values.tolist()
+    whole = pictures_set(pictures, "the training pictures")
+    chosen = pictures.sample(MOST, Streams(0).generator("scored pictures")).tolist()
+    if len(chosen) == whole.count:
+        return whole
     return dataclasses.replace(
-        pictures,
-        count=MOST,
-        read=lambda places: pictures.read([chosen[place] for place in places]),
-        title=lambda place: pictures.title(chosen[place]),
-        key=f"{MOST} of {pictures.key}",
-        labels=tuple(pictures.labels[place] for place in chosen) if pictures.labels else (),
-        texts=tuple(pictures.texts[place] for place in chosen) if pictures.texts else (),
+        whole,
+        count=len(chosen),
+        read=lambda places: whole.read([chosen[place] for place in places]),
+        title=lambda place: whole.title(chosen[place]),
+        key=f"{len(chosen)} of {whole.key}",
+        labels=tuple(whole.labels[place] for place in chosen) if whole.labels else (),
+        texts=tuple(whole.texts[place] for place in chosen) if whole.texts else (),
     )
 
 

@@ -85,7 +85,7 @@ class Previewer:
             rows = self.pictures.order(0, COLUMNS * self.rows).tolist()
         else:
             for label in self.labels[::COLUMNS].tolist():
-                members = torch.nonzero(self.pictures.labels == label).flatten().tolist()
+                members = self.pictures.members(label, COLUMNS).tolist()
                 rows += [members[k % len(members)] for k in range(COLUMNS)]
         sheet = grid(self.pictures.at(rows).float() / 127.5 - 1, COLUMNS)
         path = self.run.folder / "reals.png"

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from artgan.data.cache import DatasetReady, Decoded
-from artgan.data.pictures import Pictures
+from artgan.data.pictures import DecodedPictures
 from artgan.engine.device import Engine
 from artgan.engine.seeds import Streams
 from artgan.engine.storage import create_run
@@ -49,7 +49,7 @@ def main() -> None:
         print(f"before the set is opened  {peak_mib():7.0f} MiB")
         index = {"shape": [64, 64, 3], "classes": [], "labels": [], "count": args.pictures}
         ready = DatasetReady(folder, args.pictures, args.pictures, {}, (), 0, True)
-        pictures = Pictures(Decoded(folder, index, "", ready), settings.data, Streams(0))
+        pictures = DecodedPictures(Decoded(folder, index, "", ready), settings.data, Streams(0))
         engine = Engine.detect()
         state = TrainState(settings, pictures.shape, 0, engine)
         run = create_run(folder, "bench")

@@ -77,7 +77,7 @@ def test_skipped_files_are_named_literally(paintings: Path) -> None:
         (["train", ".", "--device", "toaster"], 4, "engine.device"),
         (["train", ".", "--labels", "x.csv", "--no-labels"], 2, "exclude each other"),
         (["train", ".", "--labels", "x.csv"], 3, "x.csv cannot be read"),
-        (["train"], 2, "FOLDER"),
+        (["train"], 2, "DATA"),
         (["resume"], 5, "no run in runs"),
         (["resume", "7"], 5, "no run '7'"),
         (["sample"], 5, "no run in runs"),

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from artgan.config import DataSettings
-from artgan.data import cache
+from artgan.data import decoding
 from artgan.data.cache import decode_source
 from artgan.data.sources import BESIDE, scan
 from artgan.engine.images import decode
@@ -216,8 +216,8 @@ def test_large_pictures_are_decoded_one_at_a_time(tmp_path: Path, monkeypatch: p
         finally:
             inside[0] -= 1
 
-    monkeypatch.setattr(cache, "decode", watched)
-    monkeypatch.setattr(cache, "_PIXELS_AT_ONCE", 500 * 500)
+    monkeypatch.setattr(decoding, "decode", watched)
+    monkeypatch.setattr(decoding, "_PIXELS_AT_ONCE", 500 * 500)
     for number in range(8):
         Image.new("RGB", (400, 400), (number, 0, 0)).save(tmp_path / f"{number}.png")
     assert decode_source(tmp_path, SMALL).ready.files == 8

@@ -24,7 +24,7 @@ from typer.testing import CliRunner
 
 from artgan.cli.main import app
 from artgan.config import DataSettings
-from artgan.data import cache
+from artgan.data import decoding
 from artgan.data.cache import decode_source
 from artgan.data.sources import scan
 from artgan.errors import DatasetError
@@ -294,7 +294,7 @@ def test_what_is_neither_folder_nor_file_is_not_waited_for(tmp_path: Path) -> No
 
 
 def test_large_files_wait_for_one_another() -> None:
-    room, lock, draw = cache._Room(100), threading.Lock(), random.Random(0)
+    room, lock, draw = decoding._Room(100), threading.Lock(), random.Random(0)
     inside: list[int] = []
     most: list[int] = []
 

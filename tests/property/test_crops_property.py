@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from artgan.config import DataSettings
-from artgan.data.cache import crop_boxes, training_pictures
+from artgan.data.decoding import crop_boxes, training_pictures
 from artgan.engine.images import encode_png
 
 modes: st.SearchStrategy[Literal["center", "random"]] = st.sampled_from(("center", "random"))

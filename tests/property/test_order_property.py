@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from artgan.config import DataSettings
 from artgan.data.cache import DatasetReady, Decoded
-from artgan.data.pictures import Pictures
+from artgan.data.pictures import DecodedPictures, Pictures
 from artgan.engine.seeds import Streams
 
 
@@ -28,7 +28,7 @@ def pictures(folder: Path, count: int, classes: int, balanced: bool, seed: int) 
     labels = [row % classes for row in range(count)] if classes else []
     index = {"shape": [1, 1, 1], "classes": [str(c) for c in range(classes)], "count": count, "labels": labels}
     decoded = Decoded(place, index, "", DatasetReady(place, count, count, {}, (), 0, True))
-    return Pictures(decoded, DataSettings(balanced=balanced), Streams(seed))
+    return DecodedPictures(decoded, DataSettings(balanced=balanced), Streams(seed))
 
 
 @settings(max_examples=60, deadline=None)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from artgan.config import DataSettings
-from artgan.data import cache
+from artgan.data import cache, decoding
 from artgan.data.cache import (
     DataEvent,
     DatasetReady,
@@ -24,8 +24,8 @@ from artgan.data.cache import (
     clear_cache,
     decode_source,
     list_cache,
-    training_pictures,
 )
+from artgan.data.decoding import training_pictures
 from artgan.errors import DatasetError, Interrupted
 
 SMALL = DataSettings(resolution=8)
@@ -150,7 +150,7 @@ def test_a_folder_without_any_picture_asks_for_the_right_folder(tmp_path: Path) 
 
 def test_the_second_time_nothing_is_decoded(paintings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = decode_source(paintings, SMALL)
-    monkeypatch.setattr(cache, "decode", lambda *_: pytest.fail("decoded again"))
+    monkeypatch.setattr(decoding, "decode", lambda *_: pytest.fail("decoded again"))
     events = events_of(paintings)
     assert [type(event) for event in events] == [DatasetReady]
     again = decode_source(paintings, SMALL)

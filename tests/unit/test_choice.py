@@ -1,5 +1,7 @@
 """The preset that is chosen when nobody names one: by device, pictures and resolution, and in words."""
 
+import io
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -51,6 +53,24 @@ def test_sides_are_those_of_pictures_and_what_is_broken_is_passed_over(tmp_path:
     assert 20 <= len(sides) <= 25
     with pytest.raises(DatasetError):
         shorter_sides(tmp_path / "nowhere")
+
+
+def test_of_shards_only_the_first_pictures_of_the_first_are_looked_at(tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "000.tar", "w") as shard:
+        for number in range(60):
+            told = io.BytesIO()
+            Image.new("RGB", (90, 20 if number < 25 else 70)).save(told, "png")
+            content = told.getvalue() if number != 3 else b"no picture"
+            for name, data in ((f"{number:02d}.png", content), (f"{number:02d}.cls", b"0")):
+                info = tarfile.TarInfo(name)
+                info.size = len(data)
+                shard.addfile(info, io.BytesIO(data))
+    (tmp_path / "001.tar").write_bytes(b"never looked into")
+    assert shorter_sides(tmp_path / "{000..001}.tar") == shorter_sides(tmp_path) == [20] * 24
+    with pytest.raises(DatasetError, match=r"001\.tar is not a whole tar"):
+        shorter_sides(tmp_path / "001.tar")
+    with pytest.raises(DatasetError, match="1 of the 3 shards"):
+        shorter_sides(tmp_path / "{000..002}.tar")
 
 
 def test_training_tells_its_choice_and_goes_on_with_it(paintings: Path, tmp_path: Path) -> None:

@@ -102,7 +102,7 @@ def test_shards_hold_the_set(messy: Path, tmp_path: Path) -> None:
     lines = manifest(tmp_path / "shards")
     assert len(lines) == len(MESSY) + 1
     assert {path.name for path in (tmp_path / "shards").iterdir()} == {
-        *("train-000000.tar", "test-000000.tar", "manifest.jsonl", "report.html", "classes.json")
+        *("train-000000.tar", "test-000000.tar", "manifest.jsonl", "report.html", "classes.json", "shards.json")
     }
     found: dict[str, dict[str, bytes]] = {}
     for part in ("train", "test"):

@@ -19,8 +19,9 @@ import numpy as np
 import pytest
 
 from artgan.curation.begun import MANIFEST, PAGE
-from artgan.curation.packing import CLASSES, Sample, pack_shards, pack_zip
+from artgan.curation.packing import CLASSES, INDEX, Sample, pack_shards, pack_zip
 from artgan.curation.report import Progress
+from artgan.data.shards import check_unchanged, look_into
 from artgan.data.sources import scan
 from artgan.errors import DatasetError, Interrupted, StorageError, UsageError
 from tests.curating import make, tree
@@ -113,7 +114,7 @@ def test_shards_hold_each_picture_once_with_its_class_caption_and_line(folder: P
     told = [sample(folder, output, caption="ein Hündchen" if "dogs" in output else None) for output in OUTPUTS]
     (shard,) = pack_shards(folder, tmp_path / "shards", told)
     assert shard == tmp_path / "shards" / "000000.tar"
-    assert names(tmp_path / "shards") == ["000000.tar", CLASSES, MANIFEST, PAGE]
+    assert names(tmp_path / "shards") == ["000000.tar", CLASSES, MANIFEST, PAGE, INDEX]
     assert (tmp_path / "shards" / MANIFEST).read_bytes() == FILES[MANIFEST]
     assert json.loads((tmp_path / "shards" / CLASSES).read_text(encoding="utf-8")) == ["cats", "dogs"]
     found = {json.loads(files["json"])["output"]: files for files in grouped(shard).values()}
@@ -134,7 +135,10 @@ def test_without_classes_or_a_report_there_is_nothing_about_them(tmp_path: Path)
     folder = make(tmp_path / "set", {"a.png": b"1"})
     (shard,) = pack_shards(folder, tmp_path / "shards", [sample(folder, "a.png")])
     assert [sorted(files) for files in grouped(shard).values()] == [["json", "png"]]
-    assert names(tmp_path / "shards") == ["000000.tar"]
+    assert names(tmp_path / "shards") == ["000000.tar", INDEX]
+    index = json.loads((tmp_path / "shards" / INDEX).read_text())
+    assert index["classes"] == []
+    assert {index["shards"]["000000.tar"][told] for told in ("labels", "captions")} == {None}
 
 
 @pytest.mark.parametrize("limit", [1, 20_000, 50_000])
@@ -181,6 +185,44 @@ def test_parts_of_a_set_have_shards_of_their_own(folder: Path, tmp_path: Path) -
     assert [shard.name for shard in small] == [
         *("train-000000.tar", "train-000001.tar", "train-000002.tar", "val-000000.tar", "val-000001.tar")
     ]
+
+
+@pytest.mark.parametrize("limit", [1, 1_000_000])
+def test_the_index_says_what_reading_all_shards_would_say(folder: Path, tmp_path: Path, limit: int) -> None:
+    (folder / "loose.png").write_bytes(b"\x89PNG loose")
+    told = [sample(folder, output, caption="Hündchen" if "dogs" in output else None) for output in OUTPUTS]
+    shards = pack_shards(folder, tmp_path / "shards", [*told, sample(folder, "loose.png")], limit)
+    index = json.loads((tmp_path / "shards" / INDEX).read_text(encoding="utf-8"))
+    assert (index["version"], index["classes"]) == (1, ["cats", "dogs"])
+    assert list(index["shards"]) == [shard.name for shard in shards]
+    assert len(shards) == (len(OUTPUTS) + 1 if limit == 1 else 1)
+    for shard in shards:
+        entry, found = index["shards"][shard.name], list(grouped(shard).values())
+        assert entry["bytes"] == shard.stat().st_size
+        assert entry["digest"] == hashlib.blake2b(shard.read_bytes(), digest_size=16).hexdigest()
+        assert entry["pictures"] == len(found)
+        numbers = [int(files.get("cls", b"-1")) for files in found]
+        captions = [files.get("txt", b"").decode() for files in found]
+        assert entry["labels"] == (numbers if set(numbers) != {-1} else None)
+        assert entry["captions"] == (captions if set(captions) != {""} else None)
+    labels = [entry["labels"] for entry in index["shards"].values()]
+    if limit == 1:
+        assert sorted(map(str, labels)) == ["None", "[0]", "[0]", "[0]", "[1]", "[1]"]
+    else:
+        assert sorted(labels[0]) == [-1, 0, 0, 0, 1, 1]
+
+
+def test_the_trainer_reads_the_index_as_it_is_meant(folder: Path, tmp_path: Path) -> None:
+    told = [sample(folder, output, caption="Hündchen" if "dogs" in output else None) for output in OUTPUTS]
+    shards = pack_shards(folder, tmp_path / "shards", told)
+    by_index = look_into(shards)
+    (tmp_path / "shards" / INDEX).unlink()
+    by_headers = look_into(shards)
+    assert by_index.names == by_headers.names == ("cats", "dogs")
+    (one,), (other,) = by_index.found, by_headers.found
+    assert (one.exact, other.exact) == (True, False)
+    assert (one.pictures, one.labels, one.captions) == (other.pictures, other.labels, other.captions)
+    check_unchanged(one)
 
 
 def zipped(folder: Path, target: Path, **options: Any) -> None:
@@ -307,5 +349,5 @@ def test_a_run_killed_while_packing_is_repeated(tmp_path: Path, target: str) -> 
         (tmp_path / other).mkdir()
     (tmp_path / target).rename(tmp_path / "one" / target)
     assert in_a_process(folder, tmp_path / "two" / target, "pack()\n").returncode == 0
-    assert len(tree(tmp_path / "one")) == (1 if target == "out.zip" else 12)
+    assert len(tree(tmp_path / "one")) == (1 if target == "out.zip" else 12 + 1)
     assert tree(tmp_path / "one") == tree(tmp_path / "two")
