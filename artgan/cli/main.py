@@ -5,7 +5,8 @@ import os
 import sys
 import time
 import traceback
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Annotated, Any, TextIO
 
 import typer
 from typer.core import TyperGroup
@@ -37,9 +38,13 @@ from artgan.cli import (
     weights,
 )
 from artgan.cli.screen import say
-from artgan.errors import ArtganError, StorageError
+from artgan.engine import processes
+from artgan.errors import ArtganError, StorageError, UsageError
 
 _debug = False
+_voice: TextIO | None = None  # stderr, while it is hushed
+SHARED = {"train", "resume", "score", "curate", "doctor"}
+"""Commands that several processes can do together."""
 # Threads of PyTorch that wait for one another shall spin only briefly and then sleep: beside two busy programs on two
 # cores, a step of painting took 0.27 s so, and over 3 s without; on an idle machine both take 0.12 s. (OMP_WAIT_POLICY
 # PASSIVE, which never spins, takes 0.18 s there.) GNU's OpenMP, in torch for Linux, reads it when torch is imported.
@@ -54,6 +59,7 @@ class ArtganGroup(TyperGroup):
         try:
             return super().invoke(ctx)
         except ArtganError as error:
+            _speak_up()
             if _debug:
                 traceback.print_exc()
             say(error.message, "yellow" if error.exit_code == 130 else "bold red")
@@ -62,6 +68,7 @@ class ArtganGroup(TyperGroup):
         except OSError as error:
             if error.filename is None or error.errno == errno.EPIPE:
                 raise
+            _speak_up()
             say(f"{error.filename}: {error.strerror}.", "bold red")
             say("Check the path and its permissions.")
             raise typer.Exit(StorageError.exit_code) from error
@@ -88,8 +95,26 @@ def _version(asked: bool) -> None:
         raise typer.Exit
 
 
+def _hush() -> None:
+    """Say nothing more, on stdout or stderr."""
+    global _voice  # noqa: PLW0603 - one process has one voice
+    _voice = sys.stderr
+    sys.stdout = sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115 - until the process ends
+
+
+def _speak_up() -> None:
+    """Of several processes that do one job, let the first that meets an error say it; the others need not repeat it."""
+    if not processes.launched():
+        return
+    if processes.first_to_tell():
+        sys.stderr = _voice or sys.stderr
+    else:
+        _hush()
+
+
 @app.callback()
 def options(
+    ctx: typer.Context,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
@@ -98,6 +123,14 @@ def options(
     """Hold the options that stand before the command."""
     global _debug  # noqa: PLW0603 - one process runs one command
     _debug = debug
+    if processes.launched():
+        if not processes.leads():
+            _hush()
+        if ctx.invoked_subcommand not in SHARED:
+            raise UsageError(
+                f"artgan {ctx.invoked_subcommand} is the work of one process, and torchrun started {processes.size()}.",
+                f"Start it without torchrun; {', '.join(sorted(SHARED))} share their work.",
+            )
 
 
 app.command("demo")(demo.demo)
@@ -131,6 +164,7 @@ def main() -> None:
     try:
         app()
     except Exception:
+        _speak_up()
         if _debug:
             raise
         say("artgan made a mistake of its own (a bug).", "bold red")

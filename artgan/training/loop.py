@@ -10,6 +10,7 @@ import torch
 
 from artgan.config import Settings
 from artgan.data.pictures import Pictures
+from artgan.engine import processes
 from artgan.engine.background import Background
 from artgan.engine.device import Engine, is_out_of_memory, memory_in_use
 from artgan.engine.storage import Run, append_json_line
@@ -22,6 +23,8 @@ from artgan.training.step import crossed, train_step
 from artgan.training.watch import Watch
 
 Ending = Literal["kimg", "minutes", "asked"]
+ENDINGS: tuple[Ending | None, ...] = (None, "asked", "minutes", "kimg")
+"""From weak to strong: of those that several processes find, the last one holds."""
 REPORT_SECONDS = 60
 
 
@@ -43,21 +46,25 @@ def train_loop(  # noqa: PLR0912, PLR0915 - one loop, read from top to bottom
     saving and going on at any step leaves no trace in the result. What is only looked at or written (previews, metrics,
     scores, the report, checkpoints) never changes the networks. Checkpoints and report are written in the background.
 
+    A team of processes takes every step together, and agrees on what ends or breaks it; the lead alone looks, speaks
+    and writes, while the others wait for it in the next step.
+
     Returns:
         What ended it.
 
     Raises:
         Unwell: a loss exploded, or the memory is full; nothing of it was saved.
+        ProcessLost: another process of the team is gone.
     """
     train, snapshot, scorer = settings.train, settings.snapshot, watch.scorer
     total_nimg = round(train.total_kimg * 1000)
     if state.nimg >= total_nimg:
         return "kimg"
     with Background() as background:
-        if state.nimg == 0:
+        if state.nimg == 0 and processes.leads():
             watch.previewer.save_reals()
             watch.previewer.save(watch.previewer.draw(state.G_ema), 0)
-        alarms = watch.begin()
+        alarms = watch.begin() if processes.leads() else ()
 
         saved_at = told_at = time.monotonic()
         reported_at = told_at - REPORT_SECONDS
@@ -71,7 +78,7 @@ def train_loop(  # noqa: PLR0912, PLR0915 - one loop, read from top to bottom
             try:
                 train_step(settings, pictures, exact, state, plan)
             except (MemoryError, RuntimeError) as error:
-                if not is_out_of_memory(error):
+                if not is_out_of_memory(error) or processes.size() > 1:  # the others are in the middle of the step
                     raise
                 raise Unwell("memory", state.nimg) from error
             on_event(Step(state.nimg))
@@ -87,15 +94,20 @@ def train_loop(  # noqa: PLR0912, PLR0915 - one loop, read from top to bottom
             tell = crossed(before, state.nimg, snapshot.stats_kimg * 1000)
             look = crossed(before, state.nimg, snapshot.health_kimg * 1000)
             preview = ending or preview_due(before, state.nimg, snapshot.preview_kimg * 1000)
-            score = bool(scorer) and crossed(before, state.nimg, settings.score.every_kimg * 1000)
+            score = bool(settings.score.every_kimg) and crossed(before, state.nimg, settings.score.every_kimg * 1000)
             late = now - saved_at >= snapshot.checkpoint_minutes * 60
-            save = ending or late or crossed(before, state.nimg, snapshot.checkpoint_kimg * 1000)
+            agreed, late_anywhere = processes.largest([ENDINGS.index(ending), late and processes.leads()])
+            ending = ENDINGS[int(agreed)]
+            save = ending or late_anywhere or crossed(before, state.nimg, snapshot.checkpoint_kimg * 1000)
 
             # --- is it still well? Asking waits for a GPU, so there only before something is written
             if engine.device.type == "cpu" or tell or look or preview or score or save:
-                worst = state.take_worst()
+                worst = processes.largest([state.take_worst()])[0]
                 if not worst < EXPLODED:
                     raise Unwell("explosion", state.nimg)
+            if not processes.leads():
+                repairs = processes.agreed(repairs) if look else repairs
+                continue
 
             # --- tell, look, save
             if tell:
@@ -121,6 +133,7 @@ def train_loop(  # noqa: PLR0912, PLR0915 - one loop, read from top to bottom
                     write_repairs(run, repairs)
                     on_event(Notice(told_of(remedy)))
                     alarms = watch.tell()
+                repairs = processes.agreed(repairs)
             best = False
             if scorer and score:
                 background.wait()  # which checkpoints are there decides what is the best

@@ -4,6 +4,7 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -11,6 +12,7 @@ import torch
 from artgan.config import Settings, to_toml
 from artgan.data.cache import DataEvent
 from artgan.data.pictures import Pictures
+from artgan.engine import processes
 from artgan.engine.checkpoint import load_state, newest_checkpoint, read_newest, set_aside, whole_names, write_latest
 from artgan.engine.device import Engine, explaining_memory
 from artgan.engine.storage import Run, atomic_write, cut_back, only_one, spelt, sweep
@@ -67,24 +69,39 @@ def session(
     on_event: Listener,
     should_stop: Callable[[], bool],
 ) -> TrainResult:
-    """One stretch of training in a run folder, from its newest checkpoint or from nothing."""
+    """One stretch of training in a run folder, from its newest checkpoint or from nothing.
+
+    Of a team of processes, the lead alone knows the folder; the others have from it what the folder says.
+    """
     started = time.monotonic()
-    with only_one(run), _last_page(run), explaining_memory("Train with a smaller --batch or --resolution."):
+    if settings.train.batch < 2 * processes.size():
+        raise SettingError(
+            f"train.batch {settings.train.batch} leaves less than two pictures for each of {processes.size()} "
+            "processes.",
+            f"Start at most {settings.train.batch // 2}.",
+        )
+    with (
+        contextlib.ExitStack() as held,
+        _last_page(run),
+        explaining_memory("Train with a smaller --batch or --resolution."),
+    ):
+        processes.from_lead(lambda: held.enter_context(only_one(run)))
         # Total length, intervals and device may have changed: the file says what is in force.
-        write_config(run, settings)
+        processes.from_lead(lambda: write_config(run, settings))
         state = _begin(run, settings, engine, pictures, on_event)
         counts = tuple(sum(p.numel() for p in network.parameters()) for network in (state.G, state.D))
         total = round(settings.train.total_kimg * 1000)
-        scorer = open_scorer(settings, pictures, engine, run, on_event, should_stop) if state.nimg < total else None
+        scoring = processes.leads() and state.nimg < total
+        scorer = open_scorer(settings, pictures, engine, run, on_event, should_stop) if scoring else None
         # Looking at the training pictures takes some seconds, once: that is not training, as decoding them is not.
         deadline = time.monotonic() + minutes * 60 if minutes is not None else None
         on_event(RunStarted(run.folder, state.nimg, total, engine.why, (counts[0], counts[1])))
-        if state.nimg:
+        if state.nimg and processes.leads():
             _notice_other_machine(run, engine, on_event)
         watch = Watch(settings, pictures, engine, run, on_event, scorer)
         ending: Ending | None = None
         while ending is None:
-            repairs = read_repairs(run)
+            repairs = processes.from_lead(lambda: read_repairs(run))
             try:
                 ending = train_loop(
                     settings, pictures, engine, state, run, repairs, watch, deadline, on_event, should_stop
@@ -93,13 +110,20 @@ def session(
                 trouble, found = unwell.trouble, unwell.nimg
             if ending is None:
                 del state  # before the next one is built: the memory may be what is short
-                _mend(run, settings, engine, trouble, found, on_event)
+                processes.from_lead(partial(_mend, run, settings, engine, trouble, found, on_event))
+                if engine.device.type == "cuda":
+                    torch.cuda.empty_cache()
                 state = _begin(run, settings, engine, pictures, on_event)
+    newest, best = processes.from_lead(partial(_left_behind, run, settings))
+    return TrainResult(run.folder, state.nimg, ending, time.monotonic() - started, newest, best)
+
+
+def _left_behind(run: Run, settings: Settings) -> tuple[Path, Best | None]:
+    """The newest and the best checkpoint."""
     newest = newest_checkpoint(run)
     if newest is None:
         raise CheckpointError(f"{run.folder} lost its checkpoints while training.", "Was the folder moved?")
-    best = find_best(run, settings.score)
-    return TrainResult(run.folder, state.nimg, ending, time.monotonic() - started, newest, best)
+    return newest, find_best(run, settings.score)
 
 
 @contextlib.contextmanager
@@ -108,6 +132,8 @@ def _last_page(run: Run) -> Iterator[None]:
     try:
         yield
     except Exception:
+        if not processes.leads():
+            raise
         with contextlib.suppress(Exception):  # what ended the training may keep the page from being written, too
             Report(run).write(alarms_of(run), "stopped")
         raise
@@ -120,6 +146,14 @@ def _begin(run: Run, settings: Settings, engine: Engine, pictures: Pictures, on_
         CheckpointError: there are checkpoints and none is whole.
     """
     state = TrainState(settings, pictures.shape, pictures.c_dim, engine)
+    processes.from_lead(lambda: _take_up(state, run, settings, pictures, on_event))
+    if processes.size() > 1:
+        state.load(processes.from_lead(lambda: {name: value.cpu() for name, value in state.tensors().items()}))
+    return state
+
+
+def _take_up(state: TrainState, run: Run, settings: Settings, pictures: Pictures, on_event: Listener) -> None:
+    """Bring a fresh state to where the run is, and the run's folder to where that is."""
 
     def read(folder: Path) -> Path:
         state.load(load_state(folder))
@@ -143,7 +177,6 @@ def _begin(run: Run, settings: Settings, engine: Engine, pictures: Pictures, on_
     for records in (run.stats, run.metrics):
         cut_back(records, state.nimg if begun else -1)
     put_best_right(run, settings.score)
-    return state
 
 
 def _mend(
@@ -171,8 +204,6 @@ def _mend(
         if nimg > back_to:
             preview.unlink()
     on_event(Notice(str(record["told"])))
-    if engine.device.type == "cuda":
-        torch.cuda.empty_cache()
 
 
 def _given_up(run: Run, trouble: Trouble, found: int, settings: Settings) -> ArtganError:
@@ -200,9 +231,9 @@ def write_config(run: Run, settings: Settings) -> None:
 def _notice_other_machine(run: Run, engine: Engine, on_event: Listener) -> None:
     """Say so when the result cannot be bit-equal to an uninterrupted run."""
     info, now = run.read_info(), engine.describe()
-    then = {**info.get("engine", {}), "torch": info.get("torch")}
+    then = {"processes": 1, **info.get("engine", {}), "torch": info.get("torch")}
     here = {**now, "torch": torch.__version__}
-    changed = [key for key in ("name", "precision", "threads", "torch") if then.get(key) != here[key]]
+    changed = [key for key in ("name", "precision", "threads", "processes", "torch") if then.get(key) != here[key]]
     if changed:
         told = ", ".join(f"{key} {then.get(key)} -> {here[key]}" for key in changed)
         on_event(Notice(f"This run began elsewhere ({told}): it goes on, but not bit for bit as it would have there."))

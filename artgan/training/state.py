@@ -8,11 +8,14 @@ import torch.nn.functional as F
 from torch import nn
 
 from artgan.config import Settings, TrainSettings
+from artgan.engine import processes
 from artgan.engine.checkpoint import misfit
 from artgan.engine.device import Engine
 from artgan.engine.seeds import Streams
+from artgan.engine.sums import add_up
 from artgan.errors import CheckpointError
 from artgan.models import build_discriminator, build_generator
+from artgan.models.norm import share_norms
 from artgan.training.augment import adapted
 from artgan.training.finetune import trainable
 from artgan.training.matching import Matching
@@ -36,8 +39,12 @@ class TrainState:
     def __init__(self, settings: Settings, shape: tuple[int, int, int], c_dim: int, engine: Engine) -> None:
         with torch.random.fork_rng(devices=[]):  # networks are drawn on the CPU: the same on every device
             torch.manual_seed(Streams(engine.seed).generator("weights").initial_seed())
-            self.G = engine.place(build_generator(settings.model, shape, c_dim))
-            self.D = engine.place(build_discriminator(settings.model, shape, c_dim))
+            G = build_generator(settings.model, shape, c_dim)
+            D = build_discriminator(settings.model, shape, c_dim)
+        if processes.size() > 1 and settings.train.sync_norm:
+            share_norms(G)
+            share_norms(D)
+        self.G, self.D = engine.place(G), engine.place(D)
         self.G_ema = copy.deepcopy(self.G).requires_grad_(False)
         self.opt_G = build_optimizer([*self.G.parameters()], settings.train, settings.train.g_lr)
         self.opt_D = build_optimizer(trainable(self.D, settings.train.freeze_d), settings.train, settings.train.d_lr)
@@ -47,6 +54,7 @@ class TrainState:
         self.won = torch.zeros((), device=engine.device)
         self.sums = torch.zeros(len(METERS), device=engine.device)
         self.counts = torch.zeros(len(METERS), device=engine.device)
+        self._own = torch.zeros(2, len(METERS), device=engine.device)
         self._worst = torch.zeros((), device=engine.device)
 
     def set_rates(self, g_lr: float, d_lr: float) -> None:
@@ -76,16 +84,39 @@ class TrainState:
             self.p = adapted(self.p, self.won / ADAPT_EVERY, ADAPT_EVERY * batch, settings.augment)
             self.won = torch.zeros_like(self.won)
 
-    def observe(self, values: dict[str, torch.Tensor], weight: float = 1.0) -> None:
-        """Add one step's values, or those of a share of its batch, to the running means; never waits for the device."""
+    def observe(self, values: dict[str, torch.Tensor], share: float | None = None) -> None:
+        """Add values of a step to the running means; never waits for the device.
+
+        Args:
+            values: of the whole batch, the same in all processes; or of a part of it.
+            share: of that part in the batch.
+        """
+        sums, counts = (self.sums, self.counts) if share is None else self._own
+        weight = 1.0 if share is None else share
         for name, value in values.items():
             at = METERS.index(name)
-            self.sums[at] += value.detach() * weight
-            self.counts[at] += weight
+            sums[at] += value.detach() * weight
+            counts[at] += weight
             if name.startswith("loss"):
                 self._worst = torch.maximum(self._worst, value.detach().abs())
             elif name.endswith("grad"):  # a gradient may be long, but it has to be a number
                 self._worst = torch.maximum(self._worst, value.detach() * 0)
+
+    def add_up_gradients(self, network: nn.Module, meters: bool = False) -> None:
+        """Make the gradients of a network those of the whole batch, of which every process computed its part.
+
+        Once for all that a turn adds to them, in one exchange: torch's DistributedDataParallel exchanges in every
+        backward pass, and cannot look into penalties. With `meters`, what was observed of parts goes along.
+        """
+        gradients = [parameter.grad for parameter in network.parameters() if parameter.grad is not None]
+        add_up([*gradients, self._own] if meters else gradients)
+        if meters:
+            self._settle()
+
+    def _settle(self) -> None:
+        self.sums += self._own[0]
+        self.counts += self._own[1]
+        self._own.zero_()
 
     def take_worst(self) -> float:
         """The largest absolute loss since the last call, NaN when a loss or gradient was; waits for the device."""
@@ -95,6 +126,7 @@ class TrainState:
 
     def take_means(self) -> dict[str, float]:
         """The means since the last call, of whatever was observed."""
+        self._settle()
         pairs = zip(METERS, self.sums.tolist(), self.counts.tolist(), strict=True)
         means = {name: total / count for name, total, count in pairs if count}
         self.sums.zero_()

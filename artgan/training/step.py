@@ -10,8 +10,10 @@ from torch import nn
 
 from artgan.config import Settings
 from artgan.data.pictures import Pictures
+from artgan.engine import processes
 from artgan.engine.device import Engine
 from artgan.engine.seeds import Streams
+from artgan.engine.sums import put_together
 from artgan.training.augment import Draws, augment, draw, noise_at
 from artgan.training.finetune import thaw
 from artgan.training.losses import Loss, accuracy, exchange, game, gradient_penalty, interpolated_penalty
@@ -39,7 +41,10 @@ def rate(lr: float, nimg: int, cosine_kimg: float) -> float:
 
 @dataclass(frozen=True)
 class Batch:
-    """All that a turn draws by chance: pictures, labels, latents, and the views of them that D gets."""
+    """All that a turn draws by chance: pictures, labels, latents, and the views of them that D gets.
+
+    `share` is that of its pictures in the whole batch, 1 in a process that is alone.
+    """
 
     real_img: torch.Tensor
     c: torch.Tensor | None
@@ -48,6 +53,7 @@ class Batch:
     gen_view: Draws
     view_for_G: Draws
     mix: torch.Tensor
+    share: float
 
     def part(self, rows: slice) -> "Batch":
         """Some pictures of the batch."""
@@ -59,32 +65,36 @@ class Batch:
             self.gen_view.part(rows),
             self.view_for_G.part(rows),
             self.mix[rows],
+            self.share * len(self.z[rows]) / len(self.z),
         )
 
     def parts(self, count: int) -> "list[tuple[Batch, float]]":
-        """The batch in `count` parts as even as can be, each with its share of the whole."""
-        total = len(self.z)
-        edges = [total * number // count for number in range(count + 1)]
-        return [
-            (self.part(slice(start, end)), (end - start) / total) for start, end in zip(edges, edges[1:], strict=False)
-        ]
+        """These pictures in `count` parts as even as can be, each with its share of the whole batch."""
+        edges = [len(self.z) * number // count for number in range(count + 1)]
+        parts = [self.part(slice(start, end)) for start, end in zip(edges, edges[1:], strict=False)]
+        return [(part, part.share) for part in parts]
 
 
 def draw_batch(settings: Settings, pictures: Pictures, engine: Engine, at: int) -> Batch:
-    """The batch of the turn that begins at `at` pictures shown: a function of seed and position."""
+    """What this process computes of the batch of the turn that begins at `at` pictures shown.
+
+    The batch is a function of seed and position, whoever computes it: of N processes, each takes every Nth picture.
+    """
     train, streams = settings.train, Streams(settings.train.seed)
-    real_bytes, labels = pictures.batch(at, train.batch)
+    rows = slice(processes.rank(), None, processes.size())
+    real_bytes, labels = pictures.batch(at, train.batch, rows)
     c = pictures.conditions(labels)
     noise = noise_at(at, settings.augment.noise, settings.augment.noise_kimg)
     size = (train.batch, *pictures.shape)
     return Batch(
         real_img=engine.pictures(real_bytes),
         c=c.to(engine.device) if c is not None else None,
-        z=streams.normal("latents", at, train.batch, settings.model.z_dim).to(engine.device),
-        real_view=draw(streams, "augment real", at, size, noise),
-        gen_view=draw(streams, "augment gen", at, size, noise),
-        view_for_G=draw(streams, "augment G", at, size, noise),
-        mix=torch.rand(train.batch, generator=streams.generator("mix", at)).to(engine.device),
+        z=streams.normal("latents", at, train.batch, settings.model.z_dim)[rows].to(engine.device),
+        real_view=draw(streams, "augment real", at, size, noise).part(rows),
+        gen_view=draw(streams, "augment gen", at, size, noise).part(rows),
+        view_for_G=draw(streams, "augment G", at, size, noise).part(rows),
+        mix=torch.rand(train.batch, generator=streams.generator("mix", at))[rows].to(engine.device),
+        share=len(labels) / train.batch,
     )
 
 
@@ -93,22 +103,25 @@ def train_step(settings: Settings, pictures: Pictures, engine: Engine, state: Tr
 
     With `plan.parts` above 1 each batch is computed in parts and their gradients are added up: where nothing looks at
     the batch as a whole (batch norm, moment matching) or moves with every call (spectral norm, dropout), that is the
-    same step, to rounding.
+    same step, to rounding. Likewise for a team of processes, each of which computes its part of every batch: there
+    only dropout differs, as its masks are drawn by layers that see no more than a part.
     """
     train = settings.train
     policy, p = plan.augmentation(settings.augment, state.p)
     rules = Rules(game(train.loss, train.label_smoothing), policy, p, plan.r1_gamma(train))
     g_lr, d_lr = (rate(lr, state.nimg, train.cosine_kimg) * plan.rate_scale for lr in (train.g_lr, train.d_lr))
     state.set_rates(g_lr, d_lr * plan.d_rate_scale)
-    dropout = Streams(train.seed).as_global("dropout", state.nimg, engine.device)
+    parts_here = -(-plan.parts // processes.size())
+    masks = f"dropout {processes.rank()}" if processes.rank() else "dropout"
+    dropout = Streams(train.seed).as_global(masks, state.nimg, engine.device)
     with dropout if settings.model.d_dropout else contextlib.nullcontext():
         if train.one_pass:
-            parts = draw_batch(settings, pictures, engine, state.nimg).parts(plan.parts)
+            parts = draw_batch(settings, pictures, engine, state.nimg).parts(parts_here)
             _turn_of_both(settings, engine, state, rules, parts)
         else:
             for turn in range(train.d_steps):
                 at = state.nimg + turn * train.batch
-                parts = draw_batch(settings, pictures, engine, at).parts(plan.parts)
+                parts = draw_batch(settings, pictures, engine, at).parts(parts_here)
                 # The last batch also serves the generator's turn; in one part, its pictures need not be made again.
                 keep = turn == train.d_steps - 1 and len(parts) == 1
                 kept = _turn_of_D(settings, engine, state, rules, parts, at, keep)
@@ -189,6 +202,7 @@ def _turn_of_G(
         loss_G = loss.loss_G(real_logits, gen_logits)
         ((loss_G + _off(settings, state, gen_img, part.c)) * share).backward()
         state.observe({"loss_G": loss_G}, share)
+    state.add_up_gradients(G, meters=True)
     state.observe({"G_grad": _clipped(G, settings.train.grad_clip)})
     state.opt_G.step()
 
@@ -223,6 +237,7 @@ def _turn_of_both(
         state.observe({"loss_D": loss_D, "loss_G": loss.loss_G(real_logits, gen_logits)}, share)
         logits.append((real_logits.detach(), gen_logits.detach()))
     _end_turn_of_D(settings, state, rules, logits, at)
+    state.add_up_gradients(G, meters=True)
     state.observe({"G_grad": _clipped(G, settings.train.grad_clip)})
     state.opt_G.step()
 
@@ -265,7 +280,9 @@ def _end_turn_of_D(
 ) -> None:
     """Look at the logits of a batch, and move D."""
     D, train = state.D, settings.train
-    real, gen = (torch.cat(found) for found in zip(*logits, strict=True))
+    own = torch.stack([torch.cat(found) for found in zip(*logits, strict=True)], 1)
+    real, gen = put_together(own.float(), train.batch).T
+    state.add_up_gradients(D)
     real_acc, gen_acc = accuracy(rules.loss, real, gen)
     state.observe({"real_acc": real_acc, "gen_acc": gen_acc, "real_logit": real.mean(), "gen_logit": gen.mean()})
     state.observe({"real_std": real.std(correction=0), "gen_std": gen.std(correction=0)})
@@ -280,10 +297,17 @@ def _end_turn_of_D(
 
 
 def _off(settings: Settings, state: TrainState, gen_img: torch.Tensor, c: torch.Tensor | None) -> torch.Tensor:
-    """How far the moments of what G paints are off, weighted; a share of a batch will do to see it."""
+    """How far the moments of what G paints are off, weighted; a share of a batch will do to see it.
+
+    Of a team, each process looks at its own pictures among the first of the whole batch.
+    """
     if state.matching is None:
         return gen_img.new_zeros(())
-    count = max(2, round(len(gen_img) * settings.train.match_share))
+    batch, share, team = settings.train.batch, settings.train.match_share, processes.size()
+    if len(gen_img) == len(range(processes.rank(), batch, team)):
+        count = len(range(processes.rank(), max(2, team, round(batch * share)), team))
+    else:  # a part of what is this process's
+        count = max(2, round(len(gen_img) * share))
     off = state.matching.loss(gen_img[:count], c[:count] if c is not None else None) * settings.train.match
     state.observe({"match": off})
     return off

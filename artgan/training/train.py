@@ -1,29 +1,22 @@
 """`artgan.train` and `artgan.resume`: settings, pictures and a run folder come together, and the loop runs."""
 
-import json
-import platform
-import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
-import torch
-
-import artgan
-from artgan.config import Settings, differences, flat, validated, with_overrides
+from artgan.config import Settings, validated, with_overrides
 from artgan.data.pictures import Pictures, load_pictures
-from artgan.engine.background import Background
+from artgan.data.shard_names import find_shards, shown, title
+from artgan.engine import processes
 from artgan.engine.device import Engine
-from artgan.engine.storage import Run, atomic_write, create_run, find_run, list_runs
-from artgan.errors import CheckpointError, DatasetError, SettingError
+from artgan.engine.storage import Run, create_run, find_run
+from artgan.errors import DatasetError, SettingError
 from artgan.presets import read_preset as read_config
 from artgan.presets import resolve
 from artgan.training.choice import TINY, choose_preset, shorter_sides
 from artgan.training.events import Notice
-from artgan.training.session import Listener, TrainResult, session, write_config
-from artgan.training.snapshots import TEXTS, save_state
+from artgan.training.runs import describe_run, named_run, refuse_changes, run_to_continue
+from artgan.training.session import Listener, TrainResult, session
 from artgan.training.source import Source, begin, begun_from, inherited, read_source
-from artgan.training.state import TrainState
 from artgan.training.tensorboard import beside_tensorboard, check_tensorboard
 
 AUTO = "auto"
@@ -129,36 +122,49 @@ def train(
         "engine.precision": precision,
         "score.every_kimg": score_every,
     }
-    if tensorboard:
-        check_tensorboard()
+    processes.join()
+    on_event = on_event if processes.leads() else _silent
+    tensorboard = tensorboard and processes.leads()
+    new = new and not processes.restarts()  # torchrun gives the same command again, to go on
     runs_dir = Path(runs_dir)
-    source = read_source(begin_from, runs_dir) if begin_from is not None else None
-    preset, settings, why = _settle(preset, overrides or {}, flags, source, Path(data))
-    _check_minutes(minutes)
-    chosen = _named_run(run, runs_dir) if run is not None else None
-    if settings.train.freeze_d and source is None and (chosen is None or new):
-        hint = "Say what to begin from: --from RUN."
-        raise SettingError("train.freeze_d keeps what was learnt, and nothing is yet.", hint)
+    source: Source | None = None  # of the lead; the others have the state from it
+
+    def settle() -> tuple[str | None, Settings, str, Run | None]:
+        nonlocal source
+        if tensorboard:
+            check_tensorboard()
+        source = read_source(begin_from, runs_dir) if begin_from is not None else None
+        chosen = named_run(run, runs_dir) if run is not None else None
+        name, settings, why = _settle(preset, overrides or {}, flags, source, Path(data))
+        _check_minutes(minutes)
+        if settings.train.freeze_d and source is None and (chosen is None or new):
+            hint = "Say what to begin from: --from RUN."
+            raise SettingError("train.freeze_d keeps what was learnt, and nothing is yet.", hint)
+        return name, settings, why, chosen
+
+    preset, settings, why, named = processes.from_lead(settle)
     engine = Engine.from_settings(settings.engine, settings.train.seed)
-    pictures = load_pictures(Path(data), settings.data, settings.train.seed, on_event, should_stop)
+    pictures = _load(Path(data), settings, on_event, should_stop)
     if why:
         on_event(Notice(f"Preset {preset}: {why}."))
-    if chosen is None and not new and run is None:
-        chosen = _run_to_continue(settings, pictures, runs_dir, on_event, source)
-    if chosen is None or new:
-        begun = begin(source, settings, engine, pictures, on_event) if source is not None else None
-        label = (
-            str(run)
-            if run is not None
-            else f"{Path(data).resolve().stem}-{Path(preset).stem if preset else 'defaults'}"
-        )
-        chosen = create_run(runs_dir, label)
-        _describe_run(chosen, settings, engine, pictures, Path(data), argv, begun)
-        del begun  # the session reads it back: the memory is wanted there
-    else:
+
+    def open_run() -> Run:
+        chosen = named
+        if chosen is None and not new and run is None:
+            chosen = run_to_continue(settings, pictures, runs_dir, on_event, source)
+        if chosen is None or new:
+            begun = begin(source, settings, engine, pictures, on_event) if source is not None else None
+            of_preset = Path(preset).stem if preset else "defaults"
+            label = str(run) if run is not None else f"{title(Path(data))}-{of_preset}"
+            chosen = create_run(runs_dir, label)
+            describe_run(chosen, settings, engine, pictures, Path(data), argv, begun)
+            return chosen
         if source is not None and begun_from(chosen.read_info()) != str(source.path):
             raise SettingError(f"{chosen.name} did not begin from {source.path}.", "Leave --from away, or add --new.")
-        _refuse_changes(chosen, settings, pictures)
+        refuse_changes(chosen, settings, pictures)
+        return chosen
+
+    chosen = processes.from_lead(open_run)
     with beside_tensorboard(on_event, tensorboard) as listener:
         return session(chosen, settings, engine, pictures, minutes, listener, should_stop)
 
@@ -199,9 +205,9 @@ def resume(
         SettingError: a setting was given that may not change.
         DatasetError: the pictures are gone or have changed.
     """
-    if tensorboard:
-        check_tensorboard()
-    chosen = find_run(run, Path(runs_dir))
+    processes.join()
+    on_event = on_event if processes.leads() else _silent
+    tensorboard = tensorboard and processes.leads()
     flags = {
         "train.total_kimg": kimg,
         "engine.device": device,
@@ -209,16 +215,45 @@ def resume(
         "score.every_kimg": score_every,
     }
     given = {key: value for key, value in flags.items() if value is not None}
-    settings = validated(with_overrides(read_config(chosen.config).values, {**(overrides or {}), **given}))
-    _check_minutes(minutes)
+
+    def settle() -> tuple[Run, Settings, Path]:
+        if tensorboard:
+            check_tensorboard()
+        chosen = find_run(run, Path(runs_dir))
+        settings = validated(with_overrides(read_config(chosen.config).values, {**(overrides or {}), **given}))
+        _check_minutes(minutes)
+        path = Path(data) if data is not None else Path(chosen.read_info()["data"]["path"])
+        if find_shards(path) is None and not path.exists():
+            raise DatasetError(
+                f"The pictures of {chosen.name} are no longer at {path}.", "Say where with --data FOLDER."
+            )
+        return chosen, settings, path
+
+    chosen, settings, path = processes.from_lead(settle)
     engine = Engine.from_settings(settings.engine, settings.train.seed)
-    path = Path(data) if data is not None else Path(chosen.read_info()["data"]["path"])
-    if not path.exists():
-        raise DatasetError(f"The pictures of {chosen.name} are no longer at {path}.", "Say where with --data FOLDER.")
-    pictures = load_pictures(path, settings.data, settings.train.seed, on_event, should_stop)
-    _refuse_changes(chosen, settings, pictures)
+    pictures = _load(path, settings, on_event, should_stop)
+    processes.from_lead(lambda: refuse_changes(chosen, settings, pictures))
     with beside_tensorboard(on_event, tensorboard) as listener:
         return session(chosen, settings, engine, pictures, minutes, listener, should_stop)
+
+
+def _load(path: Path, settings: Settings, on_event: Listener, should_stop: Callable[[], bool]) -> Pictures:
+    """The pictures, decoded once on every machine.
+
+    Raises:
+        DatasetError: processes see different pictures.
+    """
+    pictures = processes.first_on_node(
+        lambda: load_pictures(path, settings.data, settings.train.seed, on_event, should_stop, settings.engine.cache_gb)
+    )
+    seen = processes.gather((pictures.fingerprint, processes.whereabouts()))
+    other = next((where for fingerprint, where in seen if fingerprint != seen[0][0]), None)
+    if other is not None:
+        raise DatasetError(
+            f"{shown(path)} holds other pictures for {other} than for process 0.",
+            "Every machine needs the same pictures at the same path.",
+        )
+    return pictures
 
 
 def _settle(
@@ -250,96 +285,3 @@ def _chosen(given: Mapping[str, object], data: Path) -> tuple[str, str]:
 def _check_minutes(minutes: float | None) -> None:
     if minutes is not None and not 0 < minutes < 1e6:
         raise SettingError(f"--minutes {minutes:g} is not a time.", "Give a time budget, such as --minutes 10.")
-
-
-def _named_run(name: str | Path, runs_dir: Path) -> Run | None:
-    """The run meant by `--run`, or None when it is the name of one that does not exist yet."""
-    exact = [run for run in list_runs(runs_dir) if str(name) in (run.name, run.name.partition("-")[2])]
-    if exact:
-        return exact[-1]
-    if str(name).isdecimal() or Path(name).name != str(name) or (Path(name) / "run.json").is_file():
-        return find_run(name, runs_dir)  # a number or a path means a run that is there
-    return None
-
-
-def _run_to_continue(
-    settings: Settings, pictures: Pictures, runs_dir: Path, on_event: Listener, source: Source | None
-) -> Run | None:
-    """The latest run on these pictures and settings; tells when one differs only in settings or only in pictures.
-
-    A run that began from another source, or from none, is a different one.
-    """
-    origin = str(source.path) if source is not None else None
-    near: str | None = None
-    for run in reversed(list_runs(runs_dir)):
-        try:
-            info, old = run.read_info(), validated(read_config(run.config).values)
-            same_data = info["data"]["fingerprint"] == pictures.fingerprint
-            same_path = info["data"]["path"] == str(pictures.ready.source.resolve())
-        except (CheckpointError, SettingError, KeyError, TypeError):
-            continue  # a damaged run is not one to go on with
-        if begun_from(info) != origin:
-            continue
-        changed = differences(old, settings)
-        if same_data and not changed:
-            return run
-        if same_data or (same_path and not changed):
-            what = "other settings (" + ", ".join(changed) + ")" if same_data else "other pictures or labels"
-            near = (
-                near or f"Starting a new run: {run.name} has {what}. `artgan resume {run.name}` goes on with that one."
-            )
-    if near:
-        on_event(Notice(near))
-    return None
-
-
-def _refuse_changes(run: Run, settings: Settings, pictures: Pictures) -> None:
-    old = validated(read_config(run.config).values, where=str(run.config))
-    changed = differences(old, settings)
-    if changed:
-        before, now = dict(flat(old)), dict(flat(settings))
-        told = ", ".join(f"{key} ({before[key]} in the run, now {now[key]})" for key in changed)
-        raise SettingError(
-            f"{run.name} cannot go on with other settings: {told}.", "Leave them as they are, or add --new."
-        )
-    if run.read_info()["data"]["fingerprint"] != pictures.fingerprint:
-        raise DatasetError(
-            f"The pictures in {pictures.ready.source}, or what is said of them, are not those of {run.name}.",
-            "Bring back the old ones, or start a new run with `artgan train`.",
-        )
-
-
-def _describe_run(
-    run: Run,
-    settings: Settings,
-    engine: Engine,
-    pictures: Pictures,
-    data: Path,
-    argv: Sequence[str] | None,
-    begun: tuple[TrainState, dict[str, Any]] | None,
-) -> None:
-    info: dict[str, Any] = {
-        "artgan": artgan.__version__,
-        "torch": torch.__version__,
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-        "argv": list(argv) if argv is not None else None,
-        "engine": engine.describe(),
-        "data": {
-            "path": str(data.resolve()),
-            "fingerprint": pictures.fingerprint,
-            "pictures": len(pictures),
-            "classes": pictures.ready.classes,
-            **({"captions": [pictures.captions[c] for c in pictures.commonest(TEXTS)]} if pictures.captions else {}),
-            "skipped": [list(pair) for pair in pictures.ready.skipped],
-        },
-    }
-    write_config(run, settings)
-    if begun is not None:
-        # The first checkpoint, so that the run stands on its own: it goes on, or back to its start, when its source is
-        # trained further, moved or deleted.
-        state, info["from"] = begun
-        with Background() as background:
-            save_state(settings, pictures, state, run, background)
-    atomic_write(run.info, json.dumps(info, indent=2))  # last: a folder without it is not a run

@@ -133,8 +133,8 @@ class Zeros:
 
     shape = (1, 2, 2)
 
-    def batch(self, position: int, size: int) -> tuple[torch.Tensor, torch.Tensor]:
-        return torch.zeros(size, *self.shape, dtype=torch.uint8), torch.zeros(size, dtype=torch.int64)
+    def batch(self, position: int, size: int, part: slice) -> tuple[torch.Tensor, torch.Tensor]:
+        return torch.zeros(size, *self.shape, dtype=torch.uint8)[part], torch.zeros(size, dtype=torch.int64)[part]
 
     def conditions(self, labels: torch.Tensor) -> torch.Tensor:
         return labels
