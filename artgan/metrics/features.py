@@ -8,25 +8,31 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import groupby, zip_longest
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from artgan.engine import processes
 from artgan.engine.images import quiet_decoding
 from artgan.engine.storage import atomic_write, cache_folder
 from artgan.errors import DatasetError, Interrupted, StorageError, WeightsError
 from artgan.metrics.networks import FeatureNetwork
 from artgan.metrics.sets import MOST_REAL, PictureSet
 
-VERSION = 1  # raise it when the same pictures and network give other features
+VERSION = 2  # raise it when the same pictures and network give other features
 BATCH = 32
 _BUNCH = 4
 _BUNCH_DRAWN = 16
+_TURNS_UNASKED = 8
 View = tuple[int, int] | None
 """(width, height) that pictures are cropped and brought to before a network sees them; None is their own size."""
+_Batch = list[tuple[int, NDArray[np.uint8] | str]]  # places with pictures (H, W, 3), or why one cannot be read
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -83,20 +89,30 @@ def look(
     view: View,
     on_event: Callable[[ScoreProgress], None] = lambda event: None,
     should_stop: Callable[[], bool] = lambda: False,
+    together: bool = False,
 ) -> Seen:
     """Features of all pictures that can be read, from the cache when the same pictures were looked at before.
 
+    With `together` all processes of a team call this for the same set: each looks at its share of the batches, and all
+    are given everything, the same to the last bit as one process alone sees it.
+
     Raises:
-        DatasetError: fewer than two pictures can be read.
+        DatasetError: fewer than two pictures can be read, or processes of a team find other pictures than the lead.
         WeightsError: the network gives no numbers.
-        Interrupted: `should_stop` said so.
+        Interrupted: `should_stop` said so, in any process.
     """
     recipe = json.dumps([VERSION, pictures.key, network.key, view, MOST_REAL])
     file = cache_folder() / "features" / f"{hashlib.blake2b(recipe.encode(), digest_size=16).hexdigest()}.npz"
-    seen = _read(file, network.dim) if pictures.key else None
+
+    def remembered() -> Seen | None:
+        return _read(file, network.dim) if pictures.key else None
+
+    if together:
+        _refuse_others(pictures)
+    seen = processes.from_lead(remembered) if together else remembered()
     if seen is None:
-        seen = _look(pictures, network, view, on_event, should_stop)
-        if pictures.key:
+        seen = _look(pictures, network, view, on_event, should_stop, together)
+        if pictures.key and (processes.leads() or not together):
             _write(file, seen)
     if len(seen) < 2:
         reasons = "; ".join(dict.fromkeys(reason for _, reason in seen.skipped[:3]))
@@ -108,49 +124,72 @@ def look(
     return seen
 
 
+def _refuse_others(pictures: PictureSet) -> None:
+    """Machines may hold different folders of one name, and a run may get a checkpoint just now."""
+    if len(set(processes.gather((pictures.name, pictures.key, pictures.count)))) > 1:
+        raise DatasetError(
+            f"Not all processes find the same pictures in {pictures.name}.",
+            "Let all machines see the same files, and change nothing while a score is made.",
+        )
+
+
 def _look(
     pictures: PictureSet,
     network: FeatureNetwork,
     view: View,
     on_event: Callable[[ScoreProgress], None],
     should_stop: Callable[[], bool],
+    together: bool,
 ) -> Seen:
-    values: list[torch.Tensor] = []
-    logits: list[torch.Tensor] = []
-    places: list[int] = []
-    skipped: list[tuple[str, str]] = []
-    waiting: list[NDArray[np.uint8]] = []
     order = chosen_places(pictures.count)
-
-    def compute() -> None:
-        if waiting:
-            batch = torch.from_numpy(np.stack(waiting)).permute(0, 3, 1, 2)
-            found, classified = network(batch)
-            if not bool(found.isfinite().all()):
-                raise WeightsError(
-                    f"The network {network.name} gives no numbers (NaN) for {pictures.name}.",
-                    "Its weights may be damaged: get them again, or use --features artgan.",
-                )
-            values.append(found)
-            logits.extend([classified] if classified is not None else [])
-            waiting.clear()
-
+    # A row may depend on its company by rounding: whatever can be read, and however many share them, batches are these.
+    batches = [order[start : start + BATCH] for start in range(0, len(order), BATCH)]
+    first, step = (processes.rank(), processes.size()) if together else (0, 1)
+    turns = -(-len(batches) // step)
+    parts: list[Seen] = []
     on_event(ScoreProgress(pictures.name, 0, len(order)))
-    for done, (place, found) in enumerate(_in_order(pictures, order, view), 1):
-        if isinstance(found, str):
-            skipped.append((pictures.title(place), found))
-        else:
-            if waiting and waiting[0].shape != found.shape:
-                compute()
-            waiting.append(found)
-            places.append(place)
-        if len(waiting) == BATCH or done == len(order):
-            compute()
-            on_event(ScoreProgress(pictures.name, done, len(order)))
-            if should_stop():
-                raise Interrupted("Stopped while looking at the pictures.", "Give the same command to start again.")
-    seen = torch.cat(values) if values else torch.empty(0, network.dim)
-    return Seen(seen, torch.cat(logits) if logits else None, tuple(places), tuple(skipped))
+    reading = _in_order(pictures, batches[first::step], view)
+    for turn, batch in zip_longest(range(1, turns + 1), reading):  # in the last turn there may be none left for us
+        if batch is not None:
+            parts.append(_look_at(batch, pictures, network))
+        on_event(ScoreProgress(pictures.name, min(turn * step * BATCH, len(order)), len(order)))
+        # To ask the others is to wait for the slowest.
+        asked = step == 1 or turn == turns or turn % _TURNS_UNASKED == 0
+        if asked and (processes.any_of(should_stop()) if together else should_stop()):
+            raise Interrupted("Stopped while looking at the pictures.", "Give the same command to start again.")
+    parts = in_turns(processes.gather(parts)) if together else parts
+    logits = [part.logits for part in parts if part.logits is not None]
+    return Seen(
+        torch.cat([torch.empty(0, network.dim), *(part.values for part in parts)]),
+        torch.cat(logits) if logits else None,
+        tuple(place for part in parts for place in part.places),
+        tuple(left_out for part in parts for left_out in part.skipped),
+    )
+
+
+def _look_at(batch: _Batch, pictures: PictureSet, network: FeatureNetwork) -> Seen:
+    """What can be read of a batch, pictures of one shape at once."""
+    values, logits = [torch.empty(0, network.dim)], list[torch.Tensor]()
+    places: list[int] = []
+    usable = [(place, found) for place, found in batch if not isinstance(found, str)]
+    for _, alike in groupby(usable, lambda pair: pair[1].shape):
+        numbers, arrays = zip(*alike, strict=True)
+        found, classified = network(torch.from_numpy(np.stack(arrays)).permute(0, 3, 1, 2))
+        if not bool(found.isfinite().all()):
+            raise WeightsError(
+                f"The network {network.name} gives no numbers (NaN) for {pictures.name}.",
+                "Its weights may be damaged: get them again, or use --features artgan.",
+            )
+        values.append(found)
+        logits.extend([classified] if classified is not None else [])
+        places.extend(numbers)
+    skipped = tuple((pictures.title(place), found) for place, found in batch if isinstance(found, str))
+    return Seen(torch.cat(values), torch.cat(logits) if logits else None, tuple(places), skipped)
+
+
+def in_turns(dealt: Sequence[Sequence[T]]) -> list[T]:
+    """One of each after another: what was dealt as `whole[rank::size]`, whole again."""
+    return [dealt[place % len(dealt)][place // len(dealt)] for place in range(sum(map(len, dealt)))]
 
 
 def chosen_places(count: int) -> list[int]:
@@ -161,25 +200,29 @@ def chosen_places(count: int) -> list[int]:
     return sorted(drawn.tolist())
 
 
-def _in_order(pictures: PictureSet, order: Sequence[int], view: View) -> Iterator[tuple[int, NDArray[np.uint8] | str]]:
-    """Every picture with its place, brought to the view; threads read some bunches ahead."""
+def _in_order(pictures: PictureSet, batches: Sequence[Sequence[int]], view: View) -> Iterator[_Batch]:
+    """Every batch, its pictures brought to the view; threads read ahead."""
 
-    def read(places: Sequence[int]) -> list[NDArray[np.uint8] | str]:
-        return [found if isinstance(found, str) else fitted(found, view) for found in pictures.read(places)]
+    def read(places: Sequence[int]) -> _Batch:
+        found = [one if isinstance(one, str) else fitted(one, view) for one in pictures.read(places)]
+        return list(zip(places, found, strict=True))
 
     size = _BUNCH if pictures.workers > 1 else _BUNCH_DRAWN
-    bunches = [order[start : start + size] for start in range(0, len(order), size)]
-    ahead: deque[tuple[Sequence[int], Future[list[NDArray[np.uint8] | str]]]] = deque()
+    most = max(1, 3 * pictures.workers * size // BATCH)
+    ahead: deque[list[Future[_Batch]]] = deque()
+
+    def taken() -> _Batch:
+        return [pair for bunch in ahead.popleft() for pair in bunch.result()]
+
     with quiet_decoding(), ThreadPoolExecutor(pictures.workers) as pool:
         try:
-            for bunch in bunches:
-                ahead.append((bunch, pool.submit(read, bunch)))
-                if len(ahead) > 3 * pictures.workers:
-                    places, future = ahead.popleft()
-                    yield from zip(places, future.result(), strict=True)
+            for batch in batches:
+                bunches = [batch[start : start + size] for start in range(0, len(batch), size)]
+                ahead.append([pool.submit(read, bunch) for bunch in bunches])
+                if len(ahead) > most:
+                    yield taken()
             while ahead:
-                places, future = ahead.popleft()
-                yield from zip(places, future.result(), strict=True)
+                yield taken()
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 

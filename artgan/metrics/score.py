@@ -1,15 +1,17 @@
 """`artgan.score`: how near a model's pictures come to real ones, and what the figures are worth."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from artgan.data.cache import DataEvent
+from artgan.engine import processes
 from artgan.engine.device import Engine, explaining_memory
 from artgan.engine.storage import Run, find_run, refuse_existing
-from artgan.errors import UsageError
-from artgan.metrics.features import ScoreProgress, Seen, View, look, view_of
+from artgan.errors import ArtganError, UsageError
+from artgan.metrics.features import ScoreProgress, Seen, View, in_turns, look, view_of
 from artgan.metrics.figures import (
     FEW,
     ClassScore,
@@ -22,6 +24,7 @@ from artgan.metrics.figures import (
     measure_classes,
     measure_floors,
     measure_moments,
+    name_of,
 )
 from artgan.metrics.frechet import Moments, moments
 from artgan.metrics.networks import FeatureNetwork, open_network
@@ -128,6 +131,9 @@ def score(
 ) -> ScoreResult:
     """Measure how near samples come to real pictures.
 
+    The processes of a team (`torchrun -m artgan score ...`) share the work, and each is given the whole result. The
+    lead alone writes files and calls `on_event`.
+
     Args:
         run: a run, whose averaged generator is sampled; the same as `fake`. None, without `fake`, is the latest run.
         real: folder, zip, saved statistics (.npz), or a run, which means the pictures it was trained on. None is what
@@ -151,54 +157,61 @@ def score(
         CheckpointError: there is no model to draw from.
         WeightsError: weights are missing or damaged.
         UsageError: the arguments make no sense together.
+        Interrupted: `should_stop` said so, in any process.
     """
+    processes.join()
     if run is not None and fake is not None:
         raise UsageError("RUN and --fake both say what to score.", "Give one of them.")
     if not 2 <= num <= 1_000_000:
         raise UsageError(f"--num {num} is not a number of samples.", "Give 2 or more; 2000 is a good start.")
-    for path in (html, save):
-        if path is not None:
-            refuse_existing(Path(path), overwrite)
+    processes.from_lead(lambda: _refuse_existing(html, save, overwrite))
+    listen: Listener = on_event if processes.leads() else lambda event: None
     engine = Engine.detect(device, precision)
     network = open_network(features, engine, Path(weights) if weights is not None else None)
     with explaining_memory("Score with --device cpu, or draw fewer samples with --num."):
         trained_on, models, given = _samples(run if run is not None else fake, every, Path(runs_dir), device)
-        base = _real(real, trained_on, Path(runs_dir), on_event, should_stop)
+        base = _real(real, trained_on, Path(runs_dir), listen, should_stop)
         shapes = [model.settings.data.size for model in models[:1]]
         shapes += [side.shape for side in (given, base) if isinstance(side, PictureSet) and side.shape]
         view = view_of(network.side, shapes[0] if shapes else None)
 
         def see(side: PictureSet | Path) -> _Side:
             if isinstance(side, Path):
-                return _Side(side.name, *read_statistics(side, network))
-            seen = look(side, network, view, on_event, should_stop)
+                return _Side(side.name, *processes.from_lead(lambda: read_statistics(side, network)))
+            seen = look(side, network, view, listen, should_stop, together=True)
             return _Side(side.name, moments(seen.values), seen, side)
 
         of_real = see(base)
         texts = of_real.pictures.texts if of_real.pictures is not None else ()
         drawn = [sample_set(model, num, _balance(of_real, model.classes), texts) for model in models]
-        sides = [given] if given is not None else drawn
-        floors: dict[int, dict[str, float]] = {}
-        found = []
-        for side in sides:
-            of_fake = see(side)
-            found.append((of_fake, _compare(of_real, of_fake, network, floors)))
-        if save is not None:
-            write_statistics(Path(save), of_real.moments, of_real.seen, network)
+        fakes = [see(side) for side in ([given] if given is not None else drawn)]
         result = ScoreResult(
             features=network.title,
             view=view,
             real=of_real.name,
             real_count=of_real.moments.count,
-            floor_counts=_floor_counts(of_real, found[-1][0]),
-            sets=tuple(scores for _, scores in found),
-            notes=_notes(of_real, [side for side, _ in found]),
+            floor_counts=_floor_counts(of_real, fakes[-1]),
+            sets=_compare(of_real, fakes, network),
+            notes=_notes(of_real, fakes),
             html=Path(html) if html is not None else None,
             saved=Path(save) if save is not None else None,
         )
-        if html is not None:
-            write_page(result, of_real.pictures, [side.pictures for side, _ in found], Path(html))
+        processes.from_lead(lambda: _write(result, of_real, fakes, network))
     return result
+
+
+def _write(result: ScoreResult, real: _Side, fakes: list[_Side], network: FeatureNetwork) -> None:
+    """The files that were asked for."""
+    if result.saved is not None:
+        write_statistics(result.saved, real.moments, real.seen, network)
+    if result.html is not None:
+        write_page(result, real.pictures, [side.pictures for side in fakes], result.html)
+
+
+def _refuse_existing(html: str | Path | None, save: str | Path | None, overwrite: bool) -> None:
+    for path in (html, save):
+        if path is not None:
+            refuse_existing(Path(path), overwrite)
 
 
 def _samples(
@@ -211,10 +224,10 @@ def _samples(
     if path is not None and is_pictures(path):
         if every:
             raise UsageError("--every goes with a run.", "Name one: artgan score RUN --every.")
-        return None, [], folder_set(path)
+        return None, [], processes.first_on_node(lambda: folder_set(path))
     if path is not None:
         refuse_missing(path)
-    run, files = find_checkpoints(spec, runs_dir)
+    run, files = processes.from_lead(lambda: find_checkpoints(spec, runs_dir))
     if every:
         return run, [load(file, device=device) for file in files], None
     return run, [load(newest_of(run, files), device=device)], None
@@ -230,14 +243,14 @@ def _real(
     if spec is None:
         if trained_on is None:
             raise UsageError("--real is missing.", "Name the folder or zip of real pictures: --real ./paintings.")
-        return training_set(trained_on, on_event, should_stop)
+        return processes.first_on_node(lambda: training_set(trained_on, on_event, should_stop))
     path = Path(spec)
     if path.suffix.lower() == ".npz":
         return path
     if is_pictures(path):
-        return folder_set(path)
+        return processes.first_on_node(lambda: folder_set(path))
     refuse_missing(path)
-    return training_set(find_run(spec, runs_dir), on_event, should_stop)
+    return processes.first_on_node(lambda: training_set(find_run(spec, runs_dir), on_event, should_stop))
 
 
 def _balance(real: _Side, classes: tuple[str, ...]) -> list[float] | None:
@@ -246,22 +259,57 @@ def _balance(real: _Side, classes: tuple[str, ...]) -> list[float] | None:
     return [count / sum(counts) for count in counts] if sum(counts) else None
 
 
-def _compare(real: _Side, fake: _Side, network: FeatureNetwork, floors: dict[int, dict[str, float]]) -> SetScore:
+def _compare(real: _Side, fakes: list[_Side], network: FeatureNetwork) -> tuple[SetScore, ...]:
+    """The figures of every set, and the floors, which are as much work; a team shares these tasks."""
+    tasks: list[Callable[[], Any]] = [partial(_figures, real, fake, network) for fake in fakes]
+    counts: list[int] = []
+    if real.seen is not None:
+        counts = sorted({len(fake.seen) for fake in fakes if fake.seen is not None})  # one for all checkpoints of a run
+        tasks += [partial(measure_floors, real.seen, count) for count in counts]
+    found = _shared(tasks)
+    floors = dict(zip(counts, found[len(fakes) :], strict=True))
+    return tuple(_with_floors(scores, floors.get(scores.count, {}), network) for scores in found[: len(fakes)])
+
+
+def _shared(tasks: Sequence[Callable[[], Any]]) -> list[Any]:
+    """What the tasks return, in their order; every process of a team does some, and all are given everything.
+
+    Raises:
+        ArtganError: one of them did; all processes raise it.
+    """
+    found: list[Any] = []
+    failed: ArtganError | None = None
+    try:
+        found = [task() for task in tasks[processes.rank() :: processes.size()]]
+    except ArtganError as error:
+        failed = error
+    dealt = processes.gather((found, failed))
+    for _, problem in dealt:
+        if problem is not None:
+            raise problem
+    return in_turns([results for results, _ in dealt])
+
+
+def _figures(real: _Side, fake: _Side, network: FeatureNetwork) -> SetScore:
+    """All but the floors."""
     nimg = fake.pictures.nimg if fake.pictures is not None else None
     if real.seen is None or fake.seen is None:
         return SetScore(fake.name, nimg, fake.moments.count, measure_moments(real.moments, fake.moments, network))
-    count = len(fake.seen)
-    if count not in floors:  # the same for all checkpoints of a run
-        floors[count] = measure_floors(real.seen, count)
     modes = find_modes(real.seen, fake.seen)
     return SetScore(
         fake.name,
         nimg,
-        count,
-        measure(real.seen, fake.seen, modes, network, floors[count]),
+        len(fake.seen),
+        measure(real.seen, fake.seen, modes, network, {}),
         measure_classes(real.seen, real.labels, fake.seen, fake.labels),
         find_evidence(real.seen, fake.seen, modes) if real.pictures is not None and fake.pictures is not None else None,
     )
+
+
+def _with_floors(scores: SetScore, floors: dict[str, float], network: FeatureNetwork) -> SetScore:
+    named = {name_of(base, scores.count, network.name): floor for base, floor in floors.items()}
+    figures = tuple(replace(figure, floor=named.get(figure.name)) for figure in scores.figures)
+    return replace(scores, figures=figures)
 
 
 def _floor_counts(real: _Side, fake: _Side) -> tuple[int, int] | None:
