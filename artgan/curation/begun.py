@@ -1,14 +1,16 @@
 """Sets that take a while to write: the marker of one that is begun, and the question whether to stop."""
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from artgan.curation.report import Progress
+from artgan.engine.processes import whereabouts
 from artgan.engine.storage import atomic_write, read_json, sweep
-from artgan.errors import Interrupted, UsageError
+from artgan.errors import Interrupted, StorageError, UsageError
 
+Result = TypeVar("Result")
 MANIFEST, PAGE, BEGUN = "manifest.jsonl", "report.html", ".curation.json"
 """A set's own files: one line per file of the source; the report to look at; the marker until both are there."""
 _HINT = "Choose a folder that is new or empty."
@@ -58,6 +60,20 @@ def finish(folder: Path, manifest: Iterable[str]) -> None:
     """
     atomic_write(folder / MANIFEST, manifest)
     (folder / BEGUN).unlink(missing_ok=True)
+
+
+def in_sight(results: Iterator[Result], at_once: int, folder: Path) -> Iterator[Result]:
+    """Results of writing into the folder of a set that was begun, once it is certain that this process sees it.
+
+    Raises:
+        StorageError: it would write somewhere else, on the disk of its own machine.
+    """
+    if not (folder / BEGUN).exists():
+        raise StorageError(
+            f"The set in {folder} cannot be seen by {whereabouts()}.",
+            "Write it to a folder that all machines share, by a path that is the same on all of them.",
+        )
+    yield from results
 
 
 def watched(

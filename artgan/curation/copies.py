@@ -1,6 +1,7 @@
 """Copies of one another among many pictures: candidates by their hashes, confirmed by laying them over one another."""
 
-from collections.abc import Callable, Sequence
+import functools
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -11,6 +12,10 @@ from artgan.curation.alignment import Cells, Fit, fit, plausible
 from artgan.curation.hashes import SPANS, WINDOWS, Hashes, Rows, hashes, turn_hashes, within
 from artgan.curation.looks import FORMS, SIDE, Floats, Look, averages, grey_cells, turned
 
+SearchPart = tuple[int, Rows]
+"""The form of the queries and the windows of the others that are searched for them."""
+Likeness = dict[tuple[int, int, int], float]
+Each = Callable[[Callable[[SearchPart], Likeness], Sequence[SearchPart]], Iterable[Likeness]]
 RADIUS = 8
 """Bits by which hashes of copies may differ: those of a crop and of the nearest window seldom differ in more."""
 LIKENESS = 0.75
@@ -63,13 +68,17 @@ class Group:
     pairs: tuple[Pair, ...]
 
 
-def near_pairs(looks: Sequence[Look]) -> list[Pair]:
+def near_pairs(looks: Sequence[Look], each: Each = map) -> list[Pair]:
     """Candidates: pairs whose hashes, of one whole and of a window of the other, differ in at most RADIUS bits.
 
     All such pairs are found, in about as many steps as there are pictures; only among more than CROWD pictures of the
     very same hash each is compared with the first CROWD alone, so give the best ones first. A variant is looked for
     whole, or cut all round. Flat pictures have no copies (`Look.flat`). Two pictures that are alike in more than one
     form, as those of symmetric things, come once for each; `confirm` decides.
+
+    Args:
+        looks: of pictures.
+        each: as `map` for the ten parts of the search, of which the first three take longest; may do several at once.
 
     Returns:
         Pairs sorted by number, `near` also when their colours differ.
@@ -79,23 +88,31 @@ def near_pairs(looks: Sequence[Look]) -> list[Pair]:
         return []
     grey = grey_cells([looks[number] for number in told])
     found = hashes(grey)
-    leaders = _leaders(found[:, 0])
+    parts = [(0, some) for some in np.split(np.arange(len(WINDOWS)), 3)]
+    parts += [(form, np.array([0, 2 * len(SPANS) + 2])) for form in range(1, len(FORMS))]
     best: dict[tuple[int, int, int], float] = {}
-    for form in range(len(FORMS)):
-        chosen = np.arange(len(WINDOWS)) if form == 0 else np.array([0, 2 * len(SPANS) + 2])
-        keys = found[leaders][:, chosen]
-        query, key, _ = within(turn_hashes(found[:, 0], form), keys.ravel(), RADIUS)
-        owner, window = leaders[key // len(chosen)], chosen[key % len(chosen)]
-        apart = query != owner
-        query, owner, window = query[apart], owner[apart], window[apart]
-        for one, two, likeness in zip(query, owner, _likeness(grey, form, query, owner, window), strict=True):
-            if likeness >= LIKENESS:
-                name = (int(one), int(two), form) if one < two else (int(two), int(one), _INVERSE[form])
-                best[name] = max(best.get(name, 0.0), float(likeness))
+    for some in each(functools.partial(_near, grey, found, _leaders(found[:, 0])), parts):
+        for name, likeness in some.items():
+            best[name] = max(best.get(name, 0.0), likeness)
     return [
         Pair(int(told[one]), int(told[two]), "variant" if form else "near", FORMS[form], score)
         for (one, two, form), score in sorted(best.items())
     ]
+
+
+def _near(grey: NDArray[np.uint8], found: Hashes, leaders: Rows, part: SearchPart) -> Likeness:
+    """The pairs (first, second, form) of which one picture, in some form, is like some windows of the other."""
+    form, windows = part
+    query, key, _ = within(turn_hashes(found[:, 0], form), found[leaders][:, windows].ravel(), RADIUS)
+    owner, window = leaders[key // len(windows)], windows[key % len(windows)]
+    apart = query != owner
+    query, owner, window = query[apart], owner[apart], window[apart]
+    best: Likeness = {}
+    for one, two, likeness in zip(query, owner, _likeness(grey, form, query, owner, window), strict=True):
+        if likeness >= LIKENESS:
+            name = (int(one), int(two), form) if one < two else (int(two), int(one), _INVERSE[form])
+            best[name] = max(best.get(name, 0.0), float(likeness))
+    return best
 
 
 def confirm(pairs: Sequence[Pair], grey: Callable[[int], Floats], cells: Callable[[int], Cells]) -> list[Pair]:

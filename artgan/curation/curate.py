@@ -12,16 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from artgan.curation.album import Album
-from artgan.curation.begun import BEGUN, MANIFEST, PAGE, begin, finish, refuse_unfit, watched
+from artgan.curation.begun import BEGUN, MANIFEST, PAGE, begin, finish, in_sight, refuse_unfit, watched
 from artgan.curation.framing import Crop
-from artgan.curation.outliers import LEAST, Beholder, reason
+from artgan.curation.outliers import BATCH, LEAST, embedded, reason
 from artgan.curation.outliers import outliers as far_out
 from artgan.curation.packing import Sample, pack_shards, pack_zip
 from artgan.curation.page import write_page
 from artgan.curation.relatives import relatives
 from artgan.curation.report import CurationReport, Progress, entries, manifest_lines
 from artgan.curation.settings import Answer, CurateSettings, Format
-from artgan.curation.survey import Seen, inside, survey
+from artgan.curation.survey import Seen, survey
+from artgan.curation.team import led
 from artgan.curation.verdicts import IN_A_SET, Copies, Item, defects_of, verdicts
 from artgan.curation.workers import Workers
 from artgan.curation.writing import Job, is_handed_on, named, parted, sharpened, write_pictures
@@ -34,6 +35,7 @@ from artgan.errors import DatasetError, UsageError
 Watch = Callable[[str, int, int], None]
 
 
+@led
 def curate(
     src: str | Path,
     dst: str | Path | None = None,
@@ -63,6 +65,9 @@ def curate(
 ) -> CurationReport:
     """Sort out a folder or zip of pictures, and write what is left as a training set. The source is never changed.
 
+    Processes that `torchrun` started do it together, and what is made is the same to the byte. Those on other machines
+    must see `src` and `dst` by the same paths. All return the report; only that of the lead says what was seen.
+
     Args:
         src: a folder (all levels) or a zip.
         dst: a folder or zip that does not exist, or a folder that is empty or holds what an interrupted run of the same
@@ -88,14 +93,16 @@ def curate(
         labels: auto keeps class folders as classes; none does not speak of them.
         format: folder, zip or webdataset; by default a zip where `dst` ends in .zip.
         overwrite: replace a `page` that exists; a set is never written over.
-        processes: how many read at once; all cores by default.
+        processes: how many read at once; all cores by default. Each of several that `torchrun` started has so many, by
+            default its share of the cores of its machine.
         on_event: called as files are done.
         should_stop: asked between files; True ends the work, and the same call goes on.
 
     Raises:
         UsageError: an argument makes no sense, or `dst` holds something else.
         DatasetError: there is no picture in `src`.
-        StorageError: the disk is full, or a process was killed.
+        StorageError: the disk is full, or a process was killed, or a machine does not see the folders.
+        ProcessLost: one of several processes is gone; the same call goes on.
         Interrupted: it was stopped.
     """
     target = None if dst is None or dry_run else Path(dst)
@@ -189,36 +196,29 @@ def _refuse_packed(page: Path | None, target: Path, packed: Format) -> None:
 def _judged(workers: Workers, settings: CurateSettings, told: Captions, watch: Watch) -> tuple[Copies, list[Item]]:
     """What was found out about copies, and what becomes of every file; nothing is written."""
     source = workers.source
+    looks = settings.outliers != "off" and len(source.files) >= LEAST
+    through = functools.partial(embedded, scans=settings.scans) if looks else None
     seen: list[Seen] = []
-    with Beholder() as beholder:
-        for one in survey(workers, settings, Album()):
-            seen.append(one)
-            if len(one.thumbnail) and settings.outliers != "off" and len(source.files) >= LEAST:
-                beholder.add(functools.partial(_bare, one, settings.scans))
-            watch("Reading", len(seen), len(source.files))
-        wrong = defects_of(seen, settings)
-        found = Copies()
-        if (settings.copies, settings.variants) != ("off", "off"):
-            found = relatives(seen, wrong, workers, functools.partial(watch, "Comparing"))
-        embeddings = beholder.embeddings(lambda done: watch("Looking", done, len(source.files)))
-    items = verdicts(source, seen, found, wrong, _unlike(seen, found, embeddings), told, settings)
+    embeddings: list[NDArray[np.float16] | None] = []
+    for one in survey(workers, settings, Album(), through, BATCH):
+        seen.append(replace(one, embedding=None))
+        embeddings.append(one.embedding)
+        watch("Reading", len(seen), len(source.files))
+    wrong = defects_of(seen, settings)
+    found = Copies()
+    if (settings.copies, settings.variants) != ("off", "off"):
+        found = relatives(seen, wrong, workers, functools.partial(watch, "Comparing"))
+    items = verdicts(source, seen, found, wrong, _unlike(found, embeddings), told, settings)
     items = _cut(items, workers, settings, watch)
     return found, [replace(item, parts=parted(item)) for item in items]
 
 
-def _bare(one: Seen, scans: bool) -> NDArray[np.uint8]:
-    """A picture's thumbnail without the paper around it."""
-    return inside(one.picture, one.found if scans else None)
-
-
-def _unlike(seen: Sequence[Seen], found: Copies, embeddings: NDArray[np.float16]) -> dict[int, str]:
+def _unlike(found: Copies, embeddings: Sequence[NDArray[np.float16] | None]) -> dict[int, str]:
     """Why pictures are unlike the rest, by number. Copies are left out: each would be near to another."""
-    looked_at = [number for number, one in enumerate(seen) if len(one.thumbnail)]
-    if len(embeddings) < len(looked_at):
-        return {}
     copied = {other for group in found.groups for other in group.others}
-    rows = [row for row, number in enumerate(looked_at) if number not in copied]
-    return {looked_at[rows[place]]: reason(score) for place, score in far_out(embeddings[rows])}
+    rows = {number: row for number, row in enumerate(embeddings) if row is not None and number not in copied}
+    numbers = list(rows)
+    return {numbers[place]: reason(score) for place, score in far_out(np.array(list(rows.values())))}
 
 
 def _cut(items: list[Item], workers: Workers, settings: CurateSettings, watch: Watch) -> list[Item]:
@@ -246,7 +246,7 @@ def _write(items: Sequence[Item], workers: Workers, settings: CurateSettings, fo
         if item.parts and item.seen is not None
     ]
     work = functools.partial(write_pictures, settings=settings, folder=folder)
-    for done, _ in enumerate(workers.each(work, jobs), 1):
+    for done, _ in enumerate(workers.each(work, jobs, functools.partial(in_sight, folder=folder)), 1):
         watch("Writing", done, len(jobs))
 
 

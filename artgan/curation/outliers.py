@@ -5,17 +5,20 @@ outlier factor, Breunig et al. 2000), and farther also than is usual in the set.
 one nor a small class of its own is taken for strangers.
 """
 
-import queue
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+import contextlib
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from itertools import islice
-from typing import Self
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from artgan.curation.looks import Floats
+from artgan.curation.survey import Seen, inside
+from artgan.curation.workers import ahead
 
 UNLIKE = "unlike the rest"
 SIDE = 48
@@ -27,82 +30,105 @@ EXACT, REFERENCES = 10_000, 5_000
 BEYOND, FARTHER = 3.0, 1.35
 """What is still usual: so many times as far beyond the median as 85 % stay, and so many times the median distance."""
 _MAPS = (4, 5)  # fire4 and fire5: the deeper maps find fewer strangers in pictures this small, and take longer
-_BATCH = 8  # larger ones do not fit into a core's cache: they take longer
+BATCH = 8  # larger ones do not fit into a core's cache: they take longer
+_AHEAD = 64  # batches
 _ROWS = 4096
 _COPIES = 0.1  # share of the median distance below which pictures are copies, and their distance says nothing
 
 Doubles = NDArray[np.float64]
 Halves = NDArray[np.float16]
+Picture = NDArray[np.uint8]
+T = TypeVar("T")
 
 
-def embed(pixels: Iterable[NDArray[np.uint8]]) -> Halves:
+def embed(pixels: Iterable[Picture]) -> Halves:
     """What the encoder sees in upright sRGB pictures (H, W, 3) of any size: a row (N, 512) each, 0 or above, float16.
 
     They are stretched to SIDE x SIDE; 64 px on the longest side are enough. On one core, which is as fast as two for
     pictures this small, in batches that are taken from `pixels` as they are needed.
     """
+    with _one_thread():
+        eye = _Eye()
+        return np.concatenate(
+            [np.zeros((0, 512), np.float16), *(eye(batch) for batch in _batches(map(_small, pixels)))]
+        )
+
+
+def embedded(seen: Iterator[Seen], at_once: int, scans: bool) -> Generator[Seen]:
+    """Files with the rows of what the encoder sees in them, where there is a picture; copies are found without paper.
+
+    The encoder looks in threads of its own, while other files are being read. What it sees depends a little on what
+    lies in the same batch, and a batch is always BATCH files that follow one another, readable or not.
+
+    Args:
+        seen: what reading files told.
+        at_once: how many files are read at once; there is one thread to look for every three.
+        scans: whether paper around a picture is left out.
+    """
     import torch
 
-    from artgan.engine.device import Engine
-    from artgan.models.encoder import load_encoder
+    def look(some: list[Seen]) -> list[Seen]:
+        pictures = [_small(inside(one.picture, one.found if scans else None)) for one in some if len(one.thumbnail)]
+        rows = iter(eye.result()(pictures) if pictures else ())
+        return [replace(one, embedding=next(rows)) if len(one.thumbnail) else one for one in some]
 
-    engine = Engine.detect("cpu", "float32")
-    # For these small maps channels last is a third faster, also in float32.
-    encoder = load_encoder(engine).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    rest, found = iter(pixels), [np.zeros((0, 512), np.float16)]
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        while batch := [_small(picture) for picture in islice(rest, _BATCH)]:
-            stacked = torch.from_numpy(np.stack(batch)).permute(0, 3, 1, 2).float().div(127.5).sub(1)
-            with torch.inference_mode():
-                maps = encoder.all_maps(stacked, most=max(_MAPS) + 1)
-                means = torch.cat([maps[number].mean((2, 3)) for number in _MAPS], 1)
-            found.append(means.half().numpy())
-    finally:
-        torch.set_num_threads(threads)
-    return np.concatenate(found)
+    with _one_thread():
+        threads = ThreadPoolExecutor(max(1, at_once // 3), initializer=torch.set_num_threads, initargs=(1,))
+        try:
+            eye = threads.submit(_Eye)
+            for some in ahead(threads, look, _batches(seen), _AHEAD):
+                yield from some
+        finally:
+            threads.shutdown(cancel_futures=True)
 
 
-def _small(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """By Pillow, not by numpy: threads of its algebra that wait for one another would slow down what else is read."""
-    return np.asarray(Image.fromarray(picture).resize((SIDE, SIDE), Image.Resampling.BILINEAR))
-
-
-class Beholder:
-    """Embeds pictures in a thread of its own, while others are still being read; use it in a `with` block."""
+class _Eye:
+    """The encoder, for small pictures on the CPU."""
 
     def __init__(self) -> None:
-        self.done = 0
-        self._waiting: queue.SimpleQueue[Callable[[], NDArray[np.uint8]] | None] = queue.SimpleQueue()
-        self._thread = ThreadPoolExecutor(1)
-        self._found: Future[Halves] | None = None
+        import torch
 
-    def __enter__(self) -> Self:
-        return self
+        from artgan.engine.device import Engine
+        from artgan.models.encoder import load_encoder
 
-    def __exit__(self, *_: object) -> None:
-        while not self._waiting.empty():  # stopped: nobody wants what is still waiting
-            self._waiting.get()
-        self._waiting.put(None)
-        self._thread.shutdown()
+        encoder = load_encoder(Engine.detect("cpu", "float32"))
+        # For these small maps channels last is a third faster, also in float32.
+        self._encoder = encoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
-    def add(self, picture: Callable[[], NDArray[np.uint8]]) -> None:
-        """Embed a picture (H, W, 3), sooner or later."""
-        self._waiting.put(picture)
-        self._found = self._found or self._thread.submit(embed, self._pictures())
+    def __call__(self, batch: Sequence[Picture]) -> Halves:
+        """Rows (N, 512) for pictures (SIDE, SIDE, 3)."""
+        import torch
 
-    def _pictures(self) -> Iterator[NDArray[np.uint8]]:
-        while (picture := self._waiting.get()) is not None:
-            yield picture()
-            self.done += 1
+        stacked = torch.from_numpy(np.stack(batch)).permute(0, 3, 1, 2).float().div(127.5).sub(1)
+        with torch.inference_mode():
+            maps = self._encoder.all_maps(stacked, most=max(_MAPS) + 1)
+            means = torch.cat([maps[number].mean((2, 3)) for number in _MAPS], 1)
+        rows: Halves = means.half().numpy()
+        return rows
 
-    def embeddings(self, meanwhile: Callable[[int], None]) -> Halves:
-        """A row (N, 512) for each picture that was added, in order; `meanwhile` is called with how many are done."""
-        self._waiting.put(None)
-        while self._found is not None and not wait([self._found], timeout=0.1).done:
-            meanwhile(self.done)
-        return self._found.result() if self._found is not None else np.zeros((0, 512), np.float16)
+
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    """Let torch do its sums in one thread."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _batches(items: Iterable[T]) -> Iterator[list[T]]:
+    rest = iter(items)
+    while batch := list(islice(rest, BATCH)):
+        yield batch
+
+
+def _small(picture: Picture) -> Picture:
+    """By Pillow, not by numpy: threads of its algebra that wait for one another would slow down what else is read."""
+    return np.asarray(Image.fromarray(picture).resize((SIDE, SIDE), Image.Resampling.BILINEAR))
 
 
 def outliers(embeddings: Halves | Floats) -> list[tuple[int, float]]:

@@ -1,13 +1,13 @@
 """Who among the pictures of a source are copies and variants of one another."""
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 from artgan.curation.alignment import Cells, cells_of
 from artgan.curation.borders import Found
-from artgan.curation.copies import Group, Pair, confirm, groups, near_pairs, reversed_how
+from artgan.curation.copies import Group, Likeness, Pair, SearchPart, confirm, groups, near_pairs, reversed_how
 from artgan.curation.looks import Floats, without_bars
 from artgan.curation.survey import Seen, inside, pixel_digest, small_picture
 from artgan.curation.verdicts import Copies, Defects, Variant
@@ -71,10 +71,14 @@ def _confirmed(seen: Sequence[Seen], usable: list[int], workers: Workers, watch:
     """
     looks = [look for number in usable if (look := seen[number].look) is not None]
     cut = [seen[number].inner is not None for number in usable]
-    inner = near_pairs([seen[number].inner or look for number, look in zip(usable, looks, strict=True)])
+
+    def spread(work: Callable[[SearchPart], Likeness], parts: Sequence[SearchPart]) -> Iterator[Likeness]:
+        return workers.each(functools.partial(_unread, work), parts, whole=True)
+
+    inner = near_pairs([seen[number].inner or look for number, look in zip(usable, looks, strict=True)], spread)
     files = [(workers.source.files[number], None) for number in usable]
     bare = [(workers.source.files[number], seen[number].found) for number in usable]
-    jobs = _jobs(near_pairs(looks), files)
+    jobs = _jobs(near_pairs(looks, spread), files)
     whole = len(jobs)
     jobs += _jobs([pair for pair in inner if cut[pair.first] != cut[pair.second]], bare)
     best: dict[tuple[int, int], Pair] = {}
@@ -84,6 +88,11 @@ def _confirmed(seen: Sequence[Seen], usable: list[int], workers: Workers, watch:
                 best[pair.first, pair.second] = pair
         watch(number + 1, len(jobs))
     return [replace(pair, first=usable[pair.first], second=usable[pair.second]) for pair in best.values()]
+
+
+def _unread(work: Callable[[SearchPart], Likeness], part: SearchPart, reader: Reader) -> Likeness:
+    """Work for which nothing need be read."""
+    return work(part)
 
 
 @dataclass(frozen=True)

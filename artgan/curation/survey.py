@@ -18,7 +18,7 @@ from artgan.curation.framing import Box, frames
 from artgan.curation.looks import Look, look_at
 from artgan.curation.quality import Quality, quality
 from artgan.curation.settings import CurateSettings
-from artgan.curation.workers import Reader, Workers
+from artgan.curation.workers import Reader, Through, Workers
 from artgan.data.sources import PictureFile
 from artgan.engine.images import frame_count, open_picture, to_mode
 from artgan.errors import DatasetError
@@ -50,6 +50,7 @@ class Seen:
         caption: what the file itself says that it shows.
         frames: how many pictures are taken from it.
         boxes: what is cut from each, as shares of its sides, inside the paper; none when all of it is taken.
+        embedding: what the encoder sees in it, if it looked.
     """
 
     sha256: str
@@ -64,6 +65,7 @@ class Seen:
     caption: str = ""
     frames: int = 1
     boxes: tuple[Box, ...] = ()
+    embedding: NDArray[np.float16] | None = None
 
     @property
     def picture(self) -> NDArray[np.uint8]:
@@ -72,13 +74,22 @@ class Seen:
             return np.asarray(opened.convert("RGB"))
 
 
-def survey(workers: Workers, settings: CurateSettings, album: Album) -> Iterator[Seen]:
+def survey(
+    workers: Workers, settings: CurateSettings, album: Album, through: Through[Seen] | None = None, bunch: int = 1
+) -> Iterator[Seen]:
     """Read all files of a source, in order; thumbnails go into the album.
+
+    Args:
+        workers: of the source.
+        settings: of the steps.
+        album: takes thumbnails.
+        through: see `Task`.
+        bunch: see `Task`.
 
     Raises:
         StorageError: one of the processes was killed, or the disk is full.
     """
-    for one in workers.each(functools.partial(see, settings=settings), workers.source.files):
+    for one in workers.each(functools.partial(see, settings=settings), workers.source.files, through, bunch):
         yield replace(one, thumbnail=album.add(bytes(one.thumbnail))) if len(one.thumbnail) else one
 
 

@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from artgan.curation import outliers as module
-from artgan.curation.outliers import FARTHER, LEAST, embed, outliers, reason
+from artgan.curation.outliers import FARTHER, LEAST, embed, embedded, outliers, reason
+from artgan.curation.survey import Seen
 from artgan.errors import UsageError
-from tests.curating import textured
+from tests.curating import saved, textured
 
 Floats = NDArray[np.float32]
 
@@ -78,6 +79,21 @@ def test_pictures_are_taken_one_by_one_and_not_kept() -> None:
 
     assert len(embed(pixels())) == 20
     assert most <= 2
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_what_is_seen_in_files_is_the_same_to_the_bit_when_several_processes_look_at_bunches_of_them() -> None:
+    seen = [Seen(f"{seed}", thumbnail=saved(textured(seed, 64, 48), "JPEG")) for seed in range(20)]
+    seen[3] = seen[9] = Seen("", "broken")
+    whole = list(embedded(iter(seen), 1, True))
+    assert [one.sha256 for one in whole] == [one.sha256 for one in seen]
+    assert [number for number, one in enumerate(whole) if one.embedding is None] == [3, 9]
+    for at_once, mine in ((1, [*range(8), *range(16, 20)]), (6, [*range(8, 16)])):
+        part = list(embedded((seen[number] for number in mine), at_once, True))
+        for number, one in zip(mine, part, strict=True):
+            np.testing.assert_array_equal(one.embedding, whole[number].embedding)
+    rows = np.stack([one.embedding for one in whole if one.embedding is not None])
+    np.testing.assert_allclose(rows, embed(one.picture for one in seen if one.thumbnail), rtol=2e-3, atol=1e-3)
 
 
 def test_no_pictures_have_no_embeddings_and_few_have_no_outliers() -> None:
