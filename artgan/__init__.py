@@ -43,6 +43,7 @@ _LAZY = {
     "breed": "artgan.latent.breed",
     "curate": "artgan.curation.curate",
     "diagnose": "artgan.engine.doctor",
+    "diagnose_team": "artgan.training.team",
     "explore": "artgan.latent.explore",
     "export": "artgan.sharing.export",
     "export_textbook": "artgan.curation.textbook",
@@ -128,6 +129,7 @@ if TYPE_CHECKING:
     from artgan.training.film import ProgressResult as ProgressResult
     from artgan.training.film import progress as progress
     from artgan.training.session import TrainResult as TrainResult
+    from artgan.training.team import diagnose_team as diagnose_team
     from artgan.training.train import resume as resume
     from artgan.training.train import train as train
 

@@ -47,8 +47,8 @@ def diagnose(seconds: float = 5.0, folder: Path | None = None) -> tuple[Check, .
         *(Check("why", reason) for reason in engine.why),
         _threads(engine),
         _film(),
-        _disk("cache", cache_folder()),
-        _disk("this folder", folder or Path.cwd()),
+        disk("cache", cache_folder()),
+        disk("this folder", folder or Path.cwd()),
     ]
     if seconds > 0:
         checks += _speed(engine, seconds)
@@ -81,7 +81,8 @@ def _film() -> Check:
         return Check("ffmpeg", f"not found: {error}", False, "`pip install imageio[ffmpeg]` brings one.")
 
 
-def _disk(name: str, folder: Path) -> Check:
+def disk(name: str, folder: Path) -> Check:
+    """Whether a folder, which need not be there yet, can be written, and how much room there is."""
     there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     free = shutil.disk_usage(there).free / 2**30
     found = f"{folder} ({free:.1f} GiB free)"

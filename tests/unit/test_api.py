@@ -36,6 +36,7 @@ def test_public_names() -> None:
         "breed",
         "curate",
         "diagnose",
+        "diagnose_team",
         "explore",
         "export",
         "export_textbook",
