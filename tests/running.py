@@ -4,11 +4,13 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from typing import Any
 
 from typer.testing import CliRunner
 
 from artgan.cli.main import app
+from artgan.training.events import Step
 
 _HELPS = """
 import json, sys
@@ -45,3 +47,14 @@ def told_without_torch(*commands: list[str]) -> list[str]:
     assert done.returncode == 0, done.stderr
     told: list[str] = json.loads(done.stdout)
     return told
+
+
+def stop_at(nimg: int) -> tuple[Callable[[Any], None], Callable[[], bool]]:
+    """A listener and a should_stop that ask to stop once `nimg` pictures were shown."""
+    seen = [0]
+
+    def listen(event: object) -> None:
+        if isinstance(event, Step):
+            seen[0] = event.nimg
+
+    return listen, lambda: seen[0] >= nimg

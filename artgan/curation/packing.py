@@ -17,7 +17,7 @@ from typing import IO, Any
 
 from artgan.curation.begun import MANIFEST, PAGE, watched
 from artgan.curation.report import Progress
-from artgan.engine.storage import atomic_folder, beside, naming_the_path, sweep
+from artgan.engine.storage import atomic_folder, naming_the_path, whole_file
 from artgan.errors import DatasetError, UsageError
 
 CLASSES, INDEX = "classes.json", "shards.json"
@@ -82,7 +82,7 @@ def pack_zip(
     if target.exists():
         raise UsageError(f"{target} exists.", "Choose another name.")
     watch = functools.partial(watched, on_event, should_stop, _STEP)
-    with _whole(target) as file, zipfile.ZipFile(file, "w") as archive:
+    with whole_file(target) as file, zipfile.ZipFile(file, "w") as archive:
         for number, name in enumerate(sorted(names), 1):
             with _reading(folder / name) as content:
                 info = zipfile.ZipInfo(name, _EARLIEST)
@@ -277,24 +277,3 @@ def _reading(path: Path) -> IO[bytes]:
     except OSError as error:
         hint = "Leave the folder alone meanwhile; the same command goes on from here."
         raise DatasetError(f"{path} cannot be read any more: {error.strerror or error}.", hint) from error
-
-
-@contextlib.contextmanager
-def _whole(target: Path) -> Iterator[IO[bytes]]:
-    """A file to write and seek in, which appears under its name when the block ends well and vanishes otherwise.
-
-    Raises:
-        StorageError: the disk is full or the folder cannot be written.
-    """
-    temporary = beside(target)
-    with naming_the_path(target):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        sweep(target.parent)
-        try:
-            with temporary.open("wb") as file:
-                yield file
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(target)
-        finally:
-            temporary.unlink(missing_ok=True)

@@ -31,7 +31,7 @@ from artgan.data.decoding import VERSION, Decoder
 from artgan.data.mapped import Mapped
 from artgan.data.shards import Member, Shard, check_unchanged, pictures_in, read_member
 from artgan.engine.images import MODES
-from artgan.engine.storage import atomic_write, beside, cache_folder, naming_the_path, read_json, sweep
+from artgan.engine.storage import atomic_write, cache_folder, naming_the_path, read_json, whole_file
 from artgan.errors import DatasetError, StorageError
 
 try:
@@ -220,19 +220,9 @@ class DecodedShards:
                 "Give the command again: it looks at the shards afresh.",
             )
         self._make_room(self._bytes(number))
-        temporary = beside(file)
-        with naming_the_path(file):
-            self._folder.mkdir(parents=True, exist_ok=True)
-            sweep(self._folder)
-            try:
-                with temporary.open("w+b") as pixels:
-                    told = self._write(shard, members, pixels, lambda done: on_done(before + done))
-                    pixels.flush()
-                    os.fsync(pixels.fileno())
-                atomic_write(self._file(number, "json"), json.dumps(told), durable=False)
-                temporary.replace(file)
-            finally:
-                temporary.unlink(missing_ok=True)
+        with whole_file(file) as pixels:
+            told = self._write(shard, members, pixels, lambda done: on_done(before + done))
+            atomic_write(self._file(number, "json"), json.dumps(told), durable=False)
 
     def _write(
         self, shard: Shard, members: Sequence[Member], pixels: BinaryIO, on_done: Callable[[int], None]

@@ -13,7 +13,7 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import platformdirs
 
@@ -69,6 +69,27 @@ def atomic_write(path: Path, data: bytes | str | Iterable[bytes | str], durable:
             raise
         if durable:
             _sync_folder(path.parent)
+
+
+@contextlib.contextmanager
+def whole_file(path: Path) -> Iterator[BinaryIO]:
+    """Yield a file to read, write and seek in, which gets its name when the block ends well, and vanishes otherwise.
+
+    Raises:
+        StorageError: the disk is full or the folder cannot be written.
+    """
+    temporary = beside(path)
+    with naming_the_path(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        sweep(path.parent)
+        try:
+            with temporary.open("w+b") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

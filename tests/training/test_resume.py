@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,8 @@ import pytest
 
 import artgan
 from artgan.engine.checkpoint import load_generator
-from artgan.training.events import Step
 from artgan.training.losses import LOSSES
+from tests.running import stop_at
 
 STEPS, BATCH = 12, 4
 TINY: dict[str, object] = {
@@ -36,17 +36,6 @@ TINY: dict[str, object] = {
     "augment.noise": 0.1,
     "augment.noise_kimg": 0.1,
 }
-
-
-def stop_at(nimg: int) -> tuple[Callable[[Any], None], Callable[[], bool]]:
-    """A listener and a should_stop that ask to stop once `nimg` pictures were shown."""
-    seen = [0]
-
-    def listen(event: object) -> None:
-        if isinstance(event, Step):
-            seen[0] = event.nimg
-
-    return listen, lambda: seen[0] >= nimg
 
 
 def run_in(folder: Path, data: Path, overrides: Mapping[str, object], stop: int | None = None) -> artgan.TrainResult:

@@ -1,7 +1,6 @@
 """Training on shards: bit for bit the same whether stopped or not, and with room on disk for some of them or all."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from artgan.data.shard_cache import Damaged
 from artgan.engine.checkpoint import load_generator
 from artgan.errors import DatasetError
 from artgan.training.events import Step
+from tests.running import stop_at
 from tests.sharding import flat, write_index, write_shard, write_shards
 
 BATCH = 4
@@ -29,16 +29,6 @@ TINY: dict[str, object] = {
     "snapshot.health_kimg": 0.02,
 }
 pytestmark = pytest.mark.usefixtures("one_thread")
-
-
-def stop_at(nimg: int) -> tuple[Callable[[Any], None], Callable[[], bool]]:
-    seen = [0]
-
-    def listen(event: object) -> None:
-        if isinstance(event, Step):
-            seen[0] = event.nimg
-
-    return listen, lambda: seen[0] >= nimg
 
 
 def train(data: Path, runs: Path, steps: int, stop: int = 10**9, **overrides: object) -> artgan.TrainResult:
