@@ -93,12 +93,14 @@ def train_loop(  # noqa: PLR0912, PLR0915 - one loop, read from top to bottom
                 ending = "asked"
             tell = crossed(before, state.nimg, snapshot.stats_kimg * 1000)
             look = crossed(before, state.nimg, snapshot.health_kimg * 1000)
-            preview = ending or preview_due(before, state.nimg, snapshot.preview_kimg * 1000)
             score = bool(settings.score.every_kimg) and crossed(before, state.nimg, settings.score.every_kimg * 1000)
             late = now - saved_at >= snapshot.checkpoint_minutes * 60
-            agreed, late_anywhere = processes.largest([ENDINGS.index(ending), late and processes.leads()])
-            ending = ENDINGS[int(agreed)]
-            save = ending or late_anywhere or crossed(before, state.nimg, snapshot.checkpoint_kimg * 1000)
+            if not processes.leads():  # whose clock holds
+                late, ending = False, None if ending == "minutes" else ending
+            found, saving = processes.largest([ENDINGS.index(ending), late])
+            ending = ENDINGS[int(found)]
+            preview = ending or preview_due(before, state.nimg, snapshot.preview_kimg * 1000)
+            save = ending or saving or crossed(before, state.nimg, snapshot.checkpoint_kimg * 1000)
 
             # --- is it still well? Asking waits for a GPU, so there only before something is written
             if engine.device.type == "cpu" or tell or look or preview or score or save:
