@@ -223,7 +223,7 @@ def _exchange(device: torch.device) -> list[Check]:
     # As in a training: while a process computes, what carries its sums falls asleep, and now and then wakes up late.
     latency = _seconds(1, device, 100, statistics.fmean, apart=0.004)
     speeds = {mib: bus_bandwidth(mib * _MIB, count, _seconds(mib * _MIB // 4, device, 5)) for mib in (1, 64)}
-    told = ", ".join(f"{speed / 1e9:.2f} GB/s at {mib} MiB" for mib, speed in speeds.items())
+    told = ", ".join(f"{speed / 1e9:.3g} GB/s at {mib} MiB" for mib, speed in speeds.items())
     networks = _sizes(PRESET)
     spent = sum(_seconds(numbers, device, 5) for numbers in networks)
     numbers = sum(networks)
