@@ -10,6 +10,7 @@ it closes its connections, and they raise ProcessLost at once. torch is imported
 command line asks for rank() as it starts.
 """
 
+import atexit
 import contextlib
 import os
 import socket
@@ -99,6 +100,17 @@ def join() -> None:
         store = dist.PrefixStore(_meet(store), store)  # type: ignore[attr-defined]
         dist.init_process_group(backend, store=store, rank=number, world_size=count, timeout=LONGEST_WAIT)
         _store = store
+    atexit.register(_leave)
+
+
+def _leave() -> None:
+    """Let go of the others: threads of gloo or the store that are still there when Python ends make it crash."""
+    global _store  # noqa: PLW0603 - as above
+    import torch.distributed as dist
+
+    _store = None
+    with contextlib.suppress(RuntimeError):  # they may be gone
+        dist.destroy_process_group()
 
 
 def _meet(store: Any) -> str:
