@@ -10,7 +10,7 @@ import re
 import shutil
 import socket
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -340,22 +340,40 @@ def only_one(run: Run) -> Iterator[None]:
         yield
 
 
-def create_run(runs_dir: Path, label: str) -> Run:
+def create_run(runs_dir: Path, label: str, describe: Callable[[Run], None] = lambda run: None) -> Run:
     """Make the next run folder, `NNNNN-label`; two processes at once get two folders.
+
+    Args:
+        runs_dir: where runs lie.
+        label: what to call it; what a folder cannot be called is left out.
+        describe: writes what belongs into the folder, which appears when that is done and not before.
 
     Raises:
         StorageError: the folder cannot be made.
     """
     safe = re.sub(r"[^\w.-]+", "-", label).strip("-.")[:60] or "run"
+    hidden = beside(runs_dir / "new")
     with naming_the_path(runs_dir):
-        runs_dir.mkdir(parents=True, exist_ok=True)
-        while True:
-            taken = [int(match[1]) for path in runs_dir.iterdir() if (match := RUN_NAME.fullmatch(path.name))]
-            folder = runs_dir / f"{max(taken, default=-1) + 1:05d}-{safe}"
-            with contextlib.suppress(FileExistsError):  # another process took the number: look again
-                folder.mkdir()
-                (folder / "checkpoints").mkdir()
-                return Run(folder)
+        try:
+            while True:
+                hidden.mkdir(parents=True, exist_ok=True)
+                sweep(runs_dir)
+                taken = [int(match[1]) for path in runs_dir.iterdir() if (match := RUN_NAME.fullmatch(path.name))]
+                run = Run(hidden / f"{max(taken, default=-1) + 1:05d}-{safe}")
+                run.checkpoints.mkdir(parents=True)
+                describe(run)
+                final = runs_dir / run.name
+                try:
+                    run.folder.rename(final)
+                except OSError:
+                    if not final.is_dir():
+                        raise
+                    shutil.rmtree(run.folder)  # another process took the number: look again
+                else:
+                    _sync_folder(runs_dir)
+                    return Run(final)
+        finally:
+            shutil.rmtree(hidden, ignore_errors=True)
 
 
 def list_runs(runs_dir: Path) -> list[Run]:

@@ -156,9 +156,9 @@ def train(
             begun = begin(source, settings, engine, pictures, on_event) if source is not None else None
             of_preset = Path(preset).stem if preset else "defaults"
             label = str(run) if run is not None else f"{title(Path(data))}-{of_preset}"
-            chosen = create_run(runs_dir, label)
-            describe_run(chosen, settings, engine, pictures, Path(data), argv, begun)
-            return chosen
+            return create_run(
+                runs_dir, label, lambda run: describe_run(run, settings, engine, pictures, Path(data), argv, begun)
+            )
         if source is not None and begun_from(chosen.read_info()) != str(source.path):
             raise SettingError(f"{chosen.name} did not begin from {source.path}.", "Leave --from away, or add --new.")
         refuse_changes(chosen, settings, pictures)

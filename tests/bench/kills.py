@@ -65,7 +65,7 @@ def train(data: Path, home: Path) -> None:
 
 def outcome(home: Path) -> dict[str, Any]:
     """All of a finished run that has to be equal: every file but the clock's readings in it."""
-    (run,) = (home / "runs").iterdir()
+    (run,) = (home / "runs").glob("[!.]*")
     newest = max(path for path in (run / "checkpoints").iterdir() if path.name.isdecimal())
     # The header of a generator.safetensors has its entries in another order in every process: its tensors count.
     tensors = load_generator(newest).tensors
@@ -81,7 +81,7 @@ def outcome(home: Path) -> dict[str, Any]:
 
 def instant(home: Path) -> str:
     """In one word, what a killed run had reached."""
-    runs = list((home / "runs").glob("*"))
+    runs = list((home / "runs").glob("[!.]*"))
     if not runs:
         return "cache build" if (home / "cache" / "pictures").exists() else "first moments"
     if list(runs[0].glob("checkpoints/.*.tmp")):

@@ -220,6 +220,38 @@ def test_runs_are_numbered_from_the_highest(runs_dir: Path) -> None:
     assert create_run(runs_dir, "new").checkpoints.is_dir()
 
 
+def test_a_run_appears_when_it_is_described(tmp_path: Path) -> None:
+    def describe(run: Run) -> None:
+        assert run.name == "00000-cats"
+        assert list_runs(tmp_path) == []
+        run.info.write_text("{}")
+
+    assert list_runs(tmp_path / "runs") == []
+    made = create_run(tmp_path / "runs", "cats", describe)
+    assert list_runs(tmp_path / "runs") == [made]
+    assert names(tmp_path / "runs") == ["00000-cats"]
+
+    def fail(run: Run) -> None:
+        raise StorageError("The disk is full.", "")
+
+    with pytest.raises(StorageError, match="full"):
+        create_run(tmp_path / "runs", "dogs", fail)
+    assert names(tmp_path / "runs") == ["00000-cats"]
+
+
+def test_a_run_whose_number_is_taken_meanwhile_gets_the_next(tmp_path: Path) -> None:
+    described = []
+
+    def describe(run: Run) -> None:
+        described.append(run.name)
+        if len(described) == 1:
+            (tmp_path / "runs" / "00000-cats" / "checkpoints").mkdir(parents=True)
+
+    assert create_run(tmp_path / "runs", "cats", describe).name == "00001-cats"
+    assert described == ["00000-cats", "00001-cats"]
+    assert names(tmp_path / "runs") == ["00000-cats", "00001-cats"]
+
+
 def test_the_numbers_go_on_above_five_digits(tmp_path: Path) -> None:
     (tmp_path / "99999-last").mkdir()
     assert create_run(tmp_path, "x").name == "100000-x"
