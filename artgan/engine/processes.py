@@ -90,6 +90,9 @@ def join() -> None:
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "FATAL")  # its stack of C++ for every lost process; we say so
     import torch
     import torch.distributed as dist
+
+    # The first optimiser imports it. Before there is a group: the defaults of its functions keep the one they find.
+    import torch.distributed.nn
     from torch.distributed.rendezvous import rendezvous
 
     if torch.cuda.is_available():
