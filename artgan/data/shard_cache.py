@@ -17,7 +17,7 @@ import math
 import os
 import threading
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,13 +31,8 @@ from artgan.data.decoding import VERSION, Decoder
 from artgan.data.mapped import Mapped
 from artgan.data.shards import Member, Shard, check_unchanged, pictures_in, read_member
 from artgan.engine.images import MODES
-from artgan.engine.storage import atomic_write, cache_folder, naming_the_path, read_json, whole_file
+from artgan.engine.storage import atomic_write, cache_folder, holding, read_json, whole_file
 from artgan.errors import DatasetError, StorageError
-
-try:
-    import fcntl
-except ImportError:  # Windows: two processes may decode the same shard there, with the same result
-    fcntl = None  # type: ignore[assignment]
 
 SHARDS_FOLDER = "shards"
 """Where decoded shards lie in the cache."""
@@ -155,7 +150,7 @@ class DecodedShards:
         for number in numbers:
             # What goes wrong here is met again, and told, where the shard is needed. One that another process has in
             # hand is left to it.
-            with contextlib.suppress(Exception), _alone(self._file(number, "lock"), wait=False) as mine:
+            with contextlib.suppress(Exception), holding(self._file(number, "lock"), wait=False) as mine:
                 if mine and number in self._needed and not self._is_whole(number):
                     self._decode(number)
 
@@ -184,7 +179,7 @@ class DecodedShards:
         """Decode a shard unless it is decoded already, which is returned."""
         if self._is_whole(number):
             return True
-        with _alone(self._file(number, "lock"), wait=True):
+        with holding(self._file(number, "lock"), wait=True):  # without locks both decode it, with the same result
             if not self._is_whole(number):  # else another process has done it meanwhile
                 self._decode(number, on_done, before)
         return False
@@ -297,24 +292,6 @@ class DecodedShards:
 def _digest(raw: bytes) -> str:
     """The digest by which a file in a folder is known: the same picture gets the same crops from there."""
     return hashlib.blake2b(raw, digest_size=16).hexdigest()
-
-
-@contextlib.contextmanager
-def _alone(file: Path, wait: bool) -> Iterator[bool]:
-    """Hold a lock, which the system lets go of when the process ends; False when another has it and `wait` is off."""
-    if fcntl is None:
-        yield True
-        return
-    with naming_the_path(file):
-        file.parent.mkdir(parents=True, exist_ok=True)
-        held = file.open("w")
-    with held:
-        mine = True
-        try:
-            fcntl.flock(held, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        except OSError as error:  # on a disk without locks two processes do the same work, with the same result
-            mine = not isinstance(error, BlockingIOError)
-        yield mine
 
 
 def _quieten_decoders() -> None:

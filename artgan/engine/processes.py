@@ -65,6 +65,14 @@ def restarts() -> int:
     return _number("TORCHELASTIC_RESTART_COUNT", 0)
 
 
+def backends() -> tuple[str, ...]:
+    """The backends of torch.distributed that this PyTorch has."""
+    import torch.distributed as dist
+
+    there = {"gloo": dist.is_gloo_available(), "nccl": dist.is_nccl_available(), "mpi": dist.is_mpi_available()}
+    return tuple(name for name, is_there in there.items() if is_there)
+
+
 def _number(name: str, default: int | None = None) -> int:
     text = os.environ.get(name, "" if default is None else str(default))
     if not text.isdecimal():

@@ -25,7 +25,7 @@ _PREVIEW = re.compile(r"fakes(\d{1,12})\.png")
 
 try:
     import fcntl
-except ImportError:  # Windows: two sessions on one run are not kept apart there
+except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 RUNS_HINT = "`artgan runs` lists the runs in ./runs; --runs names another folder."
@@ -168,6 +168,29 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+@contextlib.contextmanager
+def holding(file: Path, wait: bool) -> Iterator[bool]:
+    """Hold the lock of a file, which the system lets go of however the process ends.
+
+    Yields False when another process has it and `wait` is off. Windows and some network disks have no such locks:
+    there everyone gets it.
+
+    Raises:
+        StorageError: the file cannot be made.
+    """
+    with naming_the_path(file):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        held = file.open("w")
+    with held:
+        ours = True
+        if fcntl is not None:
+            try:
+                fcntl.flock(held, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            except OSError as error:
+                ours = not isinstance(error, BlockingIOError)
+        yield ours
 
 
 def cache_folder() -> Path:
@@ -320,23 +343,16 @@ class Run:
 
 @contextlib.contextmanager
 def only_one(run: Run) -> Iterator[None]:
-    """Hold a run for this process; the system lets go of it when the process ends, however it ends.
+    """Hold a run for this process.
 
     Raises:
         StorageError: another process is training it.
     """
-    if fcntl is None:
-        yield
-        return
-    with naming_the_path(run.folder):
-        file = (run.folder / ".lock").open("w")
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
+    with holding(run.folder / ".lock", wait=False) as ours:
+        if not ours:
             raise StorageError(
                 f"{run.name} is being trained by another process.", "Stop that one first, or start afresh with --new."
-            ) from error
+            )
         yield
 
 

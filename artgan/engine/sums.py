@@ -8,15 +8,20 @@ import torch
 from artgan.engine.processes import noticing_loss, rank, size
 
 
+def exchange(tensor: torch.Tensor) -> None:
+    """Replace a tensor by its sum over all processes of a team, of which there is one."""
+    import torch.distributed as dist
+
+    with noticing_loss():
+        dist.all_reduce(tensor)
+
+
 def add_up(tensors: Sequence[torch.Tensor]) -> None:
     """Replace tensors by their sums over all processes; float32 on one device, in one exchange."""
     if size() == 1 or not tensors:
         return
-    import torch.distributed as dist
-
     flat = torch.cat([tensor.detach().flatten() for tensor in tensors])
-    with noticing_loss():
-        dist.all_reduce(flat)
+    exchange(flat)
     with torch.no_grad():
         for tensor, part in zip(tensors, flat.split([tensor.numel() for tensor in tensors]), strict=True):
             tensor.copy_(part.view(tensor.shape))

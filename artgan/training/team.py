@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
-import torch.distributed as dist
 
 import artgan
 from artgan.config import validated
@@ -18,6 +17,7 @@ from artgan.engine import processes
 from artgan.engine.device import Engine, device_name
 from artgan.engine.doctor import Check, disk
 from artgan.engine.storage import atomic_write, beside, cache_folder
+from artgan.engine.sums import exchange
 from artgan.errors import DeviceError, StorageError, UsageError
 from artgan.models import build_discriminator, build_generator
 from artgan.presets import find_preset
@@ -115,7 +115,6 @@ def _present() -> Member:
         kind, device, hint = chosen.type, f"{chosen} ({device_name(chosen)})", ""
     except DeviceError as error:
         kind, device, hint = "", error.message, error.hint
-    there = {"gloo": dist.is_gloo_available(), "nccl": dist.is_nccl_available(), "mpi": dist.is_mpi_available()}
     return Member(
         rank=processes.rank(),
         local_rank=processes.local_rank(),
@@ -126,7 +125,7 @@ def _present() -> Member:
         threads=torch.get_num_threads(),
         cores=os.cpu_count() or 1,
         versions=f"artgan {artgan.__version__}, PyTorch {torch.__version__}, Python {platform.python_version()}",
-        backends=tuple(name for name, is_there in there.items() if is_there),
+        backends=processes.backends(),
     )
 
 
@@ -200,23 +199,21 @@ def _seconds(
     """
     tensor = torch.zeros(numbers, device=device)
     taken: list[float] = []
-    with processes.noticing_loss():
-        for _ in range(_WARM_UP + turns):
-            until = time.perf_counter() + apart
-            while (started := time.perf_counter()) < until:
-                pass
-            dist.all_reduce(tensor)
-            if device.type == "cuda":
-                torch.cuda.synchronize(device)
-            taken.append(time.perf_counter() - started)
+    for _ in range(_WARM_UP + turns):
+        until = time.perf_counter() + apart
+        while (started := time.perf_counter()) < until:
+            pass
+        exchange(tensor)
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        taken.append(time.perf_counter() - started)
     return processes.largest([typical(taken[_WARM_UP:])])[0]
 
 
 def _exchange(device: torch.device) -> list[Check]:
     count = processes.size()
     own = torch.full((_MIB // 4,), processes.rank() + 1.0, device=device)
-    with processes.noticing_loss():
-        dist.all_reduce(own)
+    exchange(own)
     if processes.any_of(not bool((own == count * (count + 1) / 2).all())):
         hint = "With NCCL, try NCCL_P2P_DISABLE=1; the drivers or the machines' settings are at fault."
         return [Check("sums", "what the processes add up together is wrong", False, hint)]

@@ -21,6 +21,7 @@ from artgan.engine.storage import (
     create_run,
     cut_back,
     find_run,
+    holding,
     list_runs,
     read_json_lines,
     refuse_existing,
@@ -212,6 +213,27 @@ def test_cutting_back_drops_what_came_later_and_what_a_crash_cut_short(tmp_path:
 def test_cutting_back_a_file_that_is_not_there_makes_none(tmp_path: Path) -> None:
     cut_back(tmp_path / "stats.jsonl", 0)
     assert names(tmp_path) == []
+
+
+def test_a_lock_is_held_by_one_and_let_go_of(tmp_path: Path) -> None:
+    pytest.importorskip("fcntl")
+    file = tmp_path / "deep" / "a.lock"
+    with holding(file, wait=False) as first, holding(file, wait=False) as second:
+        assert (first, second) == (True, False)
+    with holding(file, wait=True) as again:
+        assert again
+
+
+def test_on_a_disk_without_locks_everyone_gets_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fcntl = pytest.importorskip("fcntl")
+
+    def refuse(*args: object) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with holding(tmp_path / "a.lock", wait=False) as first, holding(tmp_path / "a.lock", wait=True) as second:
+        assert first
+        assert second
 
 
 def test_runs_are_numbered_from_the_highest(runs_dir: Path) -> None:

@@ -98,13 +98,31 @@ def test_ctrl_c_while_ffmpeg_is_waited_for_keeps_what_was_drawn(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The signal comes when no frame is being drawn: a slow ffmpeg has all that may wait."""
-    body = 'sleep 0.5; cat >/dev/null; for name; do :; done; echo film > "${name#file:}"'
-    pretend_ffmpeg(tmp_path, monkeypatch, body)
-    timer = threading.Timer(0.25, lambda: os.kill(os.getpid(), signal.SIGINT))
-    timer.start()
+    go, drawn = tmp_path / "go", 0
+    waiting = f'until [ -e "{go}" ]; do sleep 0.02; done'
+    pretend_ffmpeg(
+        tmp_path, monkeypatch, f'{waiting}; cat >/dev/null; for name; do :; done; echo film > "${{name#file:}}"'
+    )
+
+    def counted() -> Iterator[Frame]:
+        nonlocal drawn
+        for frame in noise(10_000, 200, 200):
+            drawn += 1
+            yield frame
+
+    def interrupt() -> None:
+        before = 0
+        while drawn != before or not drawn:  # until nothing is drawn any more
+            before = drawn
+            time.sleep(0.1)
+        os.kill(os.getpid(), signal.SIGINT)
+        go.touch()
+
+    interrupting = threading.Thread(target=interrupt)
+    interrupting.start()
     with pytest.raises(Interrupted, match=r"has the \d+ frames"):
-        write_video(tmp_path / "film.mp4", noise(10_000, 200, 200), keep_partial=True)
-    timer.join()
+        write_video(tmp_path / "film.mp4", counted(), keep_partial=True)
+    interrupting.join()
     assert (tmp_path / "film.mp4").read_text() == "film\n"
 
 
