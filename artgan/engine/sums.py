@@ -9,7 +9,7 @@ from artgan.engine.processes import noticing_loss, rank, size
 
 
 def exchange(tensor: torch.Tensor) -> None:
-    """Replace a tensor by its sum over all processes of a team, of which there is one."""
+    """Replace a tensor by its sum over all processes; only where there are several."""
     import torch.distributed as dist
 
     with noticing_loss():

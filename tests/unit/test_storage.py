@@ -245,8 +245,8 @@ def test_runs_are_numbered_from_the_highest(runs_dir: Path) -> None:
 def test_a_run_appears_when_it_is_described(tmp_path: Path) -> None:
     def describe(run: Run) -> None:
         assert run.name == "00000-cats"
-        assert list_runs(tmp_path) == []
         run.info.write_text("{}")
+        assert list_runs(tmp_path / "runs") == []
 
     assert list_runs(tmp_path / "runs") == []
     made = create_run(tmp_path / "runs", "cats", describe)
